@@ -1,0 +1,94 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [.enableUpcomingFeature("ExistentialAny")]
+
+let package = Package(
+  name: "edgecore",
+  products: [
+    .executable(name: "edgecore", targets: ["edgecore"]),
+    .executable(name: "edgectl", targets: ["edgectl"]),
+    .library(name: "EdgeKit", targets: ["Core", "Curl", "Runtime", "Edged", "KubernetesAPI"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
+  ],
+  targets: [
+    .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+    .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
+    .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+    .target(name: "CLinux"),
+
+    .target(name: "YAML", dependencies: ["CYAML"], swiftSettings: strict),
+    .target(name: "KubernetesAPI", swiftSettings: strict),
+    .target(name: "Curl", dependencies: ["CCurl", "CLinux"], swiftSettings: strict),
+    .target(
+      name: "Core",
+      dependencies: [
+        "YAML", "CLinux",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Metrics", package: "swift-metrics"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "Subprocess", package: "swift-subprocess"),
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "HTTPServer",
+      dependencies: [
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "Runtime",
+      dependencies: [
+        "Curl", "CSeccomp", "CLinux",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOWebSocket", package: "swift-nio"),
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
+      exclude: ["CRI/Protocol/cri.proto", "CRI/Protocol/containerd.proto"],
+      swiftSettings: strict),
+    .target(
+      name: "Edged",
+      dependencies: ["Core", "Curl", "HTTPServer", "KubernetesAPI", "Runtime", "YAML", "CLinux"],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "edgecore",
+      dependencies: [
+        "Core", "Edged",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "edgectl",
+      dependencies: [
+        "Curl", "KubernetesAPI", "CLinux",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+    .testTarget(name: "YAMLTests", dependencies: ["YAML"], swiftSettings: strict),
+    .testTarget(name: "KubernetesAPITests", dependencies: ["KubernetesAPI", "YAML"], swiftSettings: strict),
+    .testTarget(name: "CurlTests", dependencies: ["Curl", "HTTPServer"], swiftSettings: strict),
+    .testTarget(name: "CoreTests", dependencies: ["Core", "YAML"], swiftSettings: strict),
+    .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "Curl"], swiftSettings: strict),
+    .testTarget(name: "RuntimeTests", dependencies: ["Runtime", "Curl"], swiftSettings: strict),
+    .testTarget(name: "EdgedTests", dependencies: ["Edged", "KubernetesAPI", "Runtime", "YAML"], swiftSettings: strict),
+    .testTarget(
+      name: "IntegrationTests",
+      dependencies: ["Edged", "Runtime", "Core", "Curl", "KubernetesAPI", "YAML"],
+      swiftSettings: strict),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,4 @@
+import ArgumentParser
+import Core
+import Edged
+@main struct EdgeCore: ParsableCommand { func run() {} }

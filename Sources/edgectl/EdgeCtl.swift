@@ -1,0 +1,2 @@
+import ArgumentParser
+@main struct EdgeCtl: ParsableCommand { func run() {} }
