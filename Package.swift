@@ -47,6 +47,8 @@ let package = Package(
         .product(name: "NIOHTTP1", package: "swift-nio"),
       ],
       swiftSettings: strict),
+    .target(name: "LocalAPI", swiftSettings: strict),
+    .target(name: "LocalServer", dependencies: ["Core", "HTTPServer", "LocalAPI", "YAML"], swiftSettings: strict),
     .target(
       name: "Runtime",
       dependencies: [
@@ -62,19 +64,19 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "Edged",
-      dependencies: ["Core", "Curl", "HTTPServer", "KubernetesAPI", "Runtime", "YAML", "CLinux"],
+      dependencies: ["Core", "Curl", "HTTPServer", "KubernetesAPI", "LocalAPI", "Runtime", "YAML", "CLinux"],
       swiftSettings: strict),
     .executableTarget(
       name: "edgecore",
       dependencies: [
-        "Core", "Edged",
+        "Core", "Edged", "LocalServer",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "edgectl",
       dependencies: [
-        "Curl", "KubernetesAPI", "CLinux",
+        "Curl", "KubernetesAPI", "LocalAPI", "YAML", "CLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),

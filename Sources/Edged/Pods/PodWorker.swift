@@ -8,6 +8,8 @@ import Runtime
 /// a back-off. One step runs at a time. Between looks it costs nothing.
 actor PodWorker {
   nonisolated let uid: String
+  /// `namespace/name`
+  nonisolated let fullName: String
   private(set) var pod: Pod
   private(set) var phase: Phase = .syncing
   /// False once the pod is to be removed, remains and all.
@@ -44,6 +46,7 @@ actor PodWorker {
 
   init(pod: Pod, status: PodStatus?, operations: PodOperations, logger: Logger) {
     self.uid = pod.uid
+    self.fullName = pod.fullName
     self.pod = pod
     self.status = status ?? pod.status ?? PodStatus()
     self.operations = operations
