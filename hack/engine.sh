@@ -306,6 +306,8 @@ remove_rules() {
 
 down() {
   local pid bundle path name
+  # Whoever watches over the owner has nothing more to do, unless it is the one that runs this.
+  if pid=$(alive owner) && [ "$pid" != $$ ]; then kill -- "-$pid" 2>/dev/null || true; fi
   if pid=$(alive docker); then end_process "$pid" 20; fi
   if pid=$(alive containerd); then end_process "$pid" 10; fi
   # Docker's own containerd, if Docker was killed.
@@ -331,7 +333,7 @@ down() {
   # libcni remembers a result for every attached sandbox, under our network's name.
   rm -f /var/lib/cni/results/"$bridge"-* /var/lib/cni/cache/results/"$bridge"-*
   for name in root state runc exec cni ipam opt images config.toml daemon.json engine.log \
-    containerd.sock containerd.sock.ttrpc docker.sock containerd.pid docker.pid dockerd.pid; do
+    containerd.sock containerd.sock.ttrpc docker.sock containerd.pid docker.pid dockerd.pid owner.pid; do
     rm -rf "${dir:?}/$name"
   done
 }
@@ -339,8 +341,9 @@ down() {
 # Ties the engine to ENGINE_OWNER's life.
 own() {
   [ -n "${ENGINE_OWNER:-}" ] || return 0
-  setsid nohup bash -c 'tail --pid="$1" -f /dev/null; exec "$2" down "$3"' _ "$ENGINE_OWNER" "$here/engine.sh" "$dir" \
+  setsid nohup bash -c 'tail --pid="$1" -f /dev/null; exec "$2" down "$3"' _ "$ENGINE_OWNER" "$here/engine.sh" "$dir/" \
     >/dev/null 2>&1 </dev/null 9>&- &
+  echo $! >"$dir/owner.pid"
 }
 
 # --- main ------------------------------------------------------------------------------------------------------------------------------
