@@ -54,17 +54,17 @@ let package = Package(
       dependencies: [
         "Curl", "CSeccomp", "CLinux",
         .product(name: "Logging", package: "swift-log"),
-        .product(name: "NIOCore", package: "swift-nio"),
-        .product(name: "NIOPosix", package: "swift-nio"),
-        .product(name: "NIOHTTP1", package: "swift-nio"),
-        .product(name: "NIOWebSocket", package: "swift-nio"),
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       exclude: ["CRI/Protocol/cri.proto", "CRI/Protocol/containerd.proto"],
       swiftSettings: strict),
     .target(
       name: "Edged",
-      dependencies: ["Core", "Curl", "HTTPServer", "KubernetesAPI", "LocalAPI", "Runtime", "YAML", "CLinux"],
+      dependencies: [
+        "Core", "Curl", "HTTPServer", "KubernetesAPI", "LocalAPI", "Runtime", "YAML", "CLinux",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Metrics", package: "swift-metrics"),
+      ],
       swiftSettings: strict),
     .executableTarget(
       name: "edgecore",
