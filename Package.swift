@@ -89,7 +89,10 @@ let package = Package(
     .testTarget(name: "EdgedTests", dependencies: ["Edged", "KubernetesAPI", "Runtime", "YAML"], swiftSettings: strict),
     .testTarget(
       name: "IntegrationTests",
-      dependencies: ["Edged", "Runtime", "Core", "Curl", "KubernetesAPI", "YAML"],
+      dependencies: [
+        "edgecore", "edgectl", "Curl", "KubernetesAPI", "LocalAPI", "YAML",
+        .product(name: "Subprocess", package: "swift-subprocess"),
+      ],
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
