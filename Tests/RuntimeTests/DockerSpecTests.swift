@@ -129,9 +129,10 @@ struct DockerSpecTests {
     #expect(request.host.devices == [.init(hostPath: "/dev/null", containerPath: "/dev/x", permissions: "r")])
   }
 
-  @Test(arguments: [
-    (1000, "", nil, "1000"), (1000, "", 50, "1000:50"), (nil, "www", nil, "www"), (nil, "www", 50, "www:50"), (nil, "", nil, nil),
-  ] as [(Int64?, String, Int64?, String?)])
+  @Test(
+    arguments: [
+      (1000, "", nil, "1000"), (1000, "", 50, "1000:50"), (nil, "www", nil, "www"), (nil, "www", 50, "www:50"), (nil, "", nil, nil),
+    ] as [(Int64?, String, Int64?, String?)])
   func namesTheUser(user: Int64?, name: String, group: Int64?, expected: String?) throws {
     #expect(try DockerUser.text(user: user, name: name, group: group, operation: "X") == expected)
   }
@@ -221,7 +222,9 @@ struct DockerSpecTests {
   }
 
   @Test func opensHostPorts() throws {
-    let ports: [(CRIProtocol, Int32, Int32, String)] = [(.tcp, 80, 8080, ""), (.tcp, 80, 8081, "10.0.0.1"), (.udp, 53, 53, ""), (.tcp, 90, 0, "")]
+    let ports: [(CRIProtocol, Int32, Int32, String)] = [
+      (.tcp, 80, 8080, ""), (.tcp, 80, 8081, "10.0.0.1"), (.udp, 53, 53, ""), (.tcp, 90, 0, ""),
+    ]
     func set(_ config: inout CRIPodSandboxConfig) {
       config.hostname = "web"
       config.portMappings = ports.map { port in

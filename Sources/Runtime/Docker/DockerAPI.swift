@@ -83,8 +83,7 @@ final class DockerAPI: Sendable {
     _ operation: String, _ path: String, query: [(String, String)] = [], body: (any Encodable)? = nil
   ) async throws -> RawConnection {
     try await translating(operation) {
-      var request = try await request(operation, "POST", path, query: query, body: body)
-      return try await http.upgrade(request).connection
+      try await http.upgrade(try await request(operation, "POST", path, query: query, body: body)).connection
     }
   }
 

@@ -22,7 +22,7 @@ enum DockerLogLink {
   private static func destination(_ path: String) -> String? {
     var bytes = [UInt8](repeating: 0, count: Int(PATH_MAX))
     let count = bytes.withUnsafeMutableBytes { buffer in
-      readlink(path, buffer.baseAddress?.assumingMemoryBound(to: CChar.self), buffer.count)
+      buffer.bindMemory(to: CChar.self).baseAddress.map { readlink(path, $0, buffer.count) } ?? -1
     }
     return count < 0 ? nil : String(decoding: bytes[..<count], as: UTF8.self)
   }

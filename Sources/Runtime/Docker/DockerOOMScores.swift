@@ -13,9 +13,9 @@ final class DockerOOMScores: Sendable {
 
   /// Returns true when that is news.
   func learn(refused isRefused: Bool) -> Bool {
-    refused.withLock {
-      defer { $0 = isRefused }
-      return $0 != isRefused
+    refused.withLock { known in
+      defer { known = isRefused }
+      return known != isRefused
     }
   }
 
