@@ -62,7 +62,11 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "Edged",
-      dependencies: ["Core", "Curl", "HTTPServer", "KubernetesAPI", "Runtime", "YAML", "CLinux"],
+      dependencies: [
+        "Core", "Curl", "HTTPServer", "KubernetesAPI", "Runtime", "YAML", "CLinux",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Subprocess", package: "swift-subprocess"),
+      ],
       swiftSettings: strict),
     .executableTarget(
       name: "edgecore",
