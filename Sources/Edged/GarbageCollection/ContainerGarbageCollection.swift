@@ -37,24 +37,26 @@ public actor ContainerGarbageCollection {
 
   /// Collects once; failures are logged, and what failed is tried again next time.
   /// - Parameters:
-  ///   - knownPods: uids of pods that exist or are being ended.
-  ///   - sourcesReady: whether that list is complete; until then no pod counts as gone.
+  ///   - sourcesReady: whether all pods are known; until then none counts as gone.
+  ///   - knownPods: uids of pods that exist or are being ended. It is asked after everything was listed: a pod that appears
+  ///     meanwhile is never taken for one that is gone.
   /// - Returns: what failed, in words; for the node's event `ContainerGCFailed`.
   @discardableResult
-  public func collect(knownPods: Set<String>, sourcesReady: Bool) async -> [String] {
+  public func collect(sourcesReady: Bool, knownPods: @Sendable () async -> Set<String>) async -> [String] {
     var failures: [String] = []
     do {
-      let selection = GarbageSelection(policy: policy, now: now().nanoseconds, knownPods: sourcesReady ? knownPods : nil)
+      let logDirectories = LogDirectory.names(in: paths.podLogs)
       let containers = try await runtime.listContainers(nil)
+      // After the containers: a sandbox without any that isn't ready doesn't get one any more.
+      let sandboxes = try await runtime.listPodSandboxes(nil)
+      let known = sourcesReady ? await knownPods() : nil
+
+      let selection = GarbageSelection(policy: policy, now: now().nanoseconds, knownPods: known)
       let removed = await remove(selection.containers(containers), &failures)
       let left = containers.filter { !removed.contains($0.id) }
-      // Listed after the containers: a container that came in between must not lose its sandbox, and a sandbox without
-      // containers that is not ready gets none.
-      for sandbox in selection.sandboxes(try await runtime.listPodSandboxes(nil), containers: left) {
-        await remove(sandbox, &failures)
-      }
-      if sourcesReady {
-        removeLogDirectories(knownPods, &failures)
+      for sandbox in selection.sandboxes(sandboxes, containers: left) { await remove(sandbox, &failures) }
+      if let known {
+        removeLogDirectories(logDirectories, known, &failures)
         links.removeDead(running: Set(left.lazy.filter { $0.state == .containerRunning }.map(\.id)))
       }
     } catch {
@@ -120,8 +122,8 @@ public actor ContainerGarbageCollection {
     }
   }
 
-  private func removeLogDirectories(_ knownPods: Set<String>, _ failures: inout [String]) {
-    for name in LogDirectory.names(in: paths.podLogs) {
+  private func removeLogDirectories(_ names: [String], _ knownPods: Set<String>, _ failures: inout [String]) {
+    for name in names {
       // <namespace>_<name>_<uid>; neither part has an underscore of its own.
       let parts = name.split(separator: "_", omittingEmptySubsequences: false)
       guard parts.count == 3, !knownPods.contains(String(parts[2])) else { continue }
