@@ -88,7 +88,14 @@ let package = Package(
     .testTarget(name: "CoreTests", dependencies: ["Core", "YAML"], swiftSettings: strict),
     .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "Curl"], swiftSettings: strict),
     .testTarget(name: "RuntimeTests", dependencies: ["Runtime", "Curl"], swiftSettings: strict),
-    .testTarget(name: "EdgedTests", dependencies: ["Edged", "KubernetesAPI", "Runtime", "YAML"], swiftSettings: strict),
+    .testTarget(
+      name: "EdgedTests",
+      dependencies: [
+        "Edged", "Curl", "KubernetesAPI", "Runtime", "YAML",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "MetricsTestKit", package: "swift-metrics"),
+      ],
+      swiftSettings: strict),
     .testTarget(
       name: "IntegrationTests",
       dependencies: ["Edged", "Runtime", "Core", "Curl", "KubernetesAPI", "YAML"],

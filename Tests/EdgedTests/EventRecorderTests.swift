@@ -59,22 +59,26 @@ import Testing
     #expect(Set(recorder.all().map(\.metadata.name)).count == 3)
   }
 
-  @Test(arguments: [
-    ("uid", { (recorder: EventRecorder, pod: Pod) in
-      var other = pod
-      other.metadata.uid = "another"
-      recorder.record(other, fieldPath: "f", .normal, reason: "r", message: "m")
-    }),
-    ("fieldPath", { $0.record($1, fieldPath: nil, .normal, reason: "r", message: "m") }),
-    ("type", { $0.record($1, fieldPath: "f", .warning, reason: "r", message: "m") }),
-    ("reason", { $0.record($1, fieldPath: "f", .normal, reason: "r2", message: "m") }),
-    ("message", { $0.record($1, fieldPath: "f", .normal, reason: "r", message: "m2") }),
-  ] as [(String, @Sendable (EventRecorder, Pod) -> Void)])
-  func differentEventsAreKeptApart(what: String, another: @Sendable (EventRecorder, Pod) -> Void) {
+  struct Difference: Sendable, CustomTestStringConvertible {
+    var uid = "uid-web"
+    var fieldPath: String? = "f"
+    var type = EventType.normal
+    var reason = "r"
+    var message = "m"
+    var testDescription: String { "\(uid) \(fieldPath ?? "-") \(type) \(reason) \(message)" }
+  }
+
+  @Test(
+    arguments: [
+      (Difference(), [2]), (Difference(uid: "other"), [1, 1]), (Difference(fieldPath: nil), [1, 1]), (Difference(type: .warning), [1, 1]),
+      (Difference(reason: "r2"), [1, 1]), (Difference(message: "m2"), [1, 1]),
+    ] as [(Difference, [Int32])])
+  func differentEventsAreKeptApart(_ another: Difference, counts: [Int32]) {
     let recorder = recorder()
     recorder.record(pod(), fieldPath: "f", .normal, reason: "r", message: "m")
-    another(recorder, pod())
-    #expect(recorder.all().map(\.count) == [1, 1], "\(what)")
+    recorder.record(
+      pod(uid: another.uid), fieldPath: another.fieldPath, another.type, reason: another.reason, message: another.message)
+    #expect(recorder.all().compactMap(\.count) == counts)
   }
 
   @Test func onlyTheLastAreKept() {
