@@ -1,4 +1,3 @@
-import Dispatch
 import Glibc
 import Synchronization
 
@@ -65,7 +64,6 @@ final class ProbeTestServer: Sendable {
 
   let port: Int
   private let listener: Int32
-  private let queue = DispatchQueue(label: "server", attributes: .concurrent)
   private let open = Mutex<Set<Int32>>([])
   private let log: RequestLog
 
@@ -94,12 +92,12 @@ final class ProbeTestServer: Sendable {
       throw ServerError(code: errno)
     }
     port = Int(UInt16(bigEndian: address.sin_port))
-    queue.async { [self] in
+    Self.onThread { [self] in
       while true {
         let descriptor = accept(listener, nil, nil)
         if descriptor < 0 { break }
         open.withLock { _ = $0.insert(descriptor) }
-        queue.async { [self] in
+        Self.onThread { [self] in
           handler(Connection(descriptor: descriptor))
           open.withLock {
             _ = $0.remove(descriptor)
@@ -149,6 +147,25 @@ final class ProbeTestServer: Sendable {
     let server = try ProbeTestServer { _ in }
     server.stop()
     return server.port
+  }
+
+  private final class Work: Sendable {
+    let run: @Sendable () -> Void
+    init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+  }
+
+  /// Blocking calls must not take the threads that tasks run on.
+  private static func onThread(_ run: @escaping @Sendable () -> Void) {
+    var thread = pthread_t()
+    let work = Unmanaged.passRetained(Work(run))
+    let failed = pthread_create(
+      &thread, nil,
+      { pointer in
+        guard let pointer else { return nil }
+        Unmanaged<Work>.fromOpaque(pointer).takeRetainedValue().run()
+        return nil
+      }, work.toOpaque())
+    if failed == 0 { pthread_detach(thread) } else { work.release() }
   }
 
   struct ServerError: Error { var code: Int32 }
