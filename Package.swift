@@ -90,8 +90,9 @@ let package = Package(
     .testTarget(
       name: "EdgedTests",
       dependencies: [
-        "Edged", "KubernetesAPI", "Runtime", "YAML",
+        "Edged", "Curl", "KubernetesAPI", "Runtime", "YAML",
         .product(name: "Logging", package: "swift-log"),
+        .product(name: "MetricsTestKit", package: "swift-metrics"),
       ],
       swiftSettings: strict),
     .testTarget(
