@@ -47,47 +47,60 @@ let package = Package(
         .product(name: "NIOHTTP1", package: "swift-nio"),
       ],
       swiftSettings: strict),
+    .target(name: "LocalAPI", swiftSettings: strict),
+    .target(name: "LocalServer", dependencies: ["Core", "HTTPServer", "LocalAPI", "YAML"], swiftSettings: strict),
     .target(
       name: "Runtime",
       dependencies: [
         "Curl", "CSeccomp", "CLinux",
         .product(name: "Logging", package: "swift-log"),
-        .product(name: "NIOCore", package: "swift-nio"),
-        .product(name: "NIOPosix", package: "swift-nio"),
-        .product(name: "NIOHTTP1", package: "swift-nio"),
-        .product(name: "NIOWebSocket", package: "swift-nio"),
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       exclude: ["CRI/Protocol/cri.proto", "CRI/Protocol/containerd.proto"],
       swiftSettings: strict),
     .target(
       name: "Edged",
-      dependencies: ["Core", "Curl", "HTTPServer", "KubernetesAPI", "Runtime", "YAML", "CLinux"],
+      dependencies: [
+        "Core", "Curl", "HTTPServer", "KubernetesAPI", "LocalAPI", "Runtime", "YAML", "CLinux",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Metrics", package: "swift-metrics"),
+        .product(name: "Subprocess", package: "swift-subprocess"),
+      ],
       swiftSettings: strict),
     .executableTarget(
       name: "edgecore",
       dependencies: [
-        "Core", "Edged",
+        "Core", "Edged", "LocalServer",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "edgectl",
       dependencies: [
-        "Curl", "KubernetesAPI", "CLinux",
+        "Curl", "KubernetesAPI", "LocalAPI", "YAML", "CLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
     .testTarget(name: "YAMLTests", dependencies: ["YAML"], swiftSettings: strict),
     .testTarget(name: "KubernetesAPITests", dependencies: ["KubernetesAPI", "YAML"], swiftSettings: strict),
-    .testTarget(name: "CurlTests", dependencies: ["Curl", "HTTPServer"], swiftSettings: strict),
+    .testTarget(name: "CurlTests", dependencies: ["Curl"], swiftSettings: strict),
     .testTarget(name: "CoreTests", dependencies: ["Core", "YAML"], swiftSettings: strict),
     .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "Curl"], swiftSettings: strict),
     .testTarget(name: "RuntimeTests", dependencies: ["Runtime", "Curl"], swiftSettings: strict),
-    .testTarget(name: "EdgedTests", dependencies: ["Edged", "KubernetesAPI", "Runtime", "YAML"], swiftSettings: strict),
+    .testTarget(
+      name: "EdgedTests",
+      dependencies: [
+        "Edged", "Curl", "KubernetesAPI", "Runtime", "YAML",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "MetricsTestKit", package: "swift-metrics"),
+      ],
+      swiftSettings: strict),
     .testTarget(
       name: "IntegrationTests",
-      dependencies: ["Edged", "Runtime", "Core", "Curl", "KubernetesAPI", "YAML"],
+      dependencies: [
+        "edgecore", "edgectl", "Curl", "KubernetesAPI", "LocalAPI", "YAML",
+        .product(name: "Subprocess", package: "swift-subprocess"),
+      ],
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

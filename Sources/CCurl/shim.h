@@ -1,4 +1,8 @@
 #pragma once
+// As in CLinux: system types must look the same in both modules.
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include <curl/curl.h>
 
 // curl_easy_setopt and friends are variadic, which Swift can't call: one typed wrapper per argument type.
@@ -35,4 +39,8 @@ static inline CURLcode ccurl_getinfo_socket(CURL *handle, CURLINFO info, curl_so
 }
 static inline CURLMcode ccurl_multi_setopt_long(CURLM *multi, CURLMoption option, long value) {
   return curl_multi_setopt(multi, option, value);
+}
+typedef int (*ccurl_seek_callback)(void *context, curl_off_t offset, int origin);
+static inline CURLcode ccurl_setopt_seek_callback(CURL *handle, ccurl_seek_callback value) {
+  return curl_easy_setopt(handle, CURLOPT_SEEKFUNCTION, value);
 }

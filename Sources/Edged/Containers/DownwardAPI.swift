@@ -50,7 +50,9 @@ public struct DownwardAPI: Sendable {
     if parts[0] == "requests" {
       amount = container.resources?.requests?[name] ?? container.resources?.limits?[name] ?? Quantity(value: 0)
     } else {
-      amount = container.resources?.limits?[name] ?? node.allocatable[name] ?? Quantity(value: 0)
+      // Nobody gets the node's huge pages without asking for them.
+      let allocatable = name.hasPrefix("hugepages-") ? nil : node.allocatable[name]
+      amount = container.resources?.limits?[name] ?? allocatable ?? Quantity(value: 0)
     }
     let divisor = max(1, selector.divisor.map { $0.milliValue == 0 ? 1000 : $0.milliValue } ?? 1000)
     return String(amount.milliValue / divisor + (amount.milliValue % divisor == 0 ? 0 : 1))

@@ -1,0 +1,18 @@
+/// Keeps connections of different Unix sockets and HTTP versions apart inside libcurl.
+///
+/// libcurl groups connections by host and port and remembers for a whole group whether it can multiplex. Engines are all called
+/// `localhost` over different sockets: an HTTP/1.1 engine would keep an HTTP/2 one from sharing its connection. Over a Unix socket
+/// the name to connect to is never looked up, so it can carry the difference.
+struct ConnectionKey {
+  let connectTo: String
+
+  /// nil over TCP, where the name is needed. `serial` makes the group unique.
+  init?(_ request: HTTPRequest, serial: Int) {
+    guard let path = request.unixSocketPath else { return nil }
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    for byte in path.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+    let version = request.version == .http1 ? "h1" : "h2"
+    let suffix = request.isolatesConnection ? "-\(serial)" : ""
+    connectTo = "::\(version)-\(String(hash, radix: 36))\(suffix):"
+  }
+}

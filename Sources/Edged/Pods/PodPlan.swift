@@ -1,0 +1,60 @@
+import KubernetesAPI
+
+/// What a pod needs next: the outcome of `PodPlanner`, in the order in which it is carried out.
+struct PodPlan: Sendable, Hashable {
+  struct Kill: Sendable, Hashable {
+    enum Cause: Sendable, Hashable {
+      case definitionChanged, livenessProbe, startupProbe, unknownState
+    }
+    var containerID: String
+    var name: String
+    var cause: Cause
+    /// For the event: `Container web failed liveness probe, will be restarted`.
+    var message: String
+  }
+
+  /// All containers and sandboxes are stopped first.
+  var stopsPod = false
+  /// A sandbox is created, with this attempt number.
+  var newSandboxAttempt: UInt32?
+  /// Containers that are stopped, each on its own.
+  var kills: [Kill] = []
+  /// Leftovers that were created and never started.
+  var removals: [String] = []
+  /// Indices into `spec.ephemeralContainers`, `spec.initContainers` and `spec.containers`.
+  var startEphemeral: [Int] = []
+  var startInit: [Int] = []
+  var start: [Int] = []
+  /// Containers held back by crash-loop back-off and what their status says meanwhile.
+  var heldBack: [String: ContainerStateWaiting] = [:]
+  /// When to look again although nothing happened: the earliest end of a back-off.
+  var wakeAt: Timestamp?
+
+  /// True if nothing is to be done now.
+  var isEmpty: Bool {
+    !stopsPod && newSandboxAttempt == nil && kills.isEmpty && removals.isEmpty && startEphemeral.isEmpty && startInit.isEmpty
+      && start.isEmpty
+  }
+
+  var startsContainers: Bool { !(startEphemeral.isEmpty && startInit.isEmpty && start.isEmpty) }
+}
+
+/// Everything a plan depends on.
+struct PodFacts: Sendable {
+  var pod: Pod
+  var record: PodRecord
+  /// By container name, of the container's newest instance.
+  var probes: [String: ProbeVerdict] = [:]
+  var backoff = CrashLoopBackoff()
+  var now: Timestamp
+}
+
+/// What probes say of a running container, as far as it decides over its life.
+struct ProbeVerdict: Sendable, Hashable {
+  var livenessFailed = false
+  var startup: Startup = .passed
+
+  enum Startup: Sendable, Hashable {
+    case pending, passed, failed
+  }
+}

@@ -1,0 +1,162 @@
+import KubernetesAPI
+import Logging
+import Runtime
+import YAML
+
+/// A pod as it is wished: what the agent reads of it, and the object as it came.
+struct WishedPod: Sendable {
+  var pod: Pod
+  var raw: JSONValue
+}
+
+/// All pods of the node: one worker for each, from the first wish until nothing is left of it.
+///
+/// Pods are told apart by UID. Two pods of one name never run at the same time: the new one waits until the old one is gone.
+actor PodTable {
+  private let operations: PodOperations
+  private let logger: Logger
+  private var workers: [String: PodWorker] = [:]
+  private var names: [String: String] = [:]
+  private var wished: [String: WishedPod] = [:]
+  /// The pods of workers that end; what describes them must outlive the wish.
+  private var ending: [String: WishedPod] = [:]
+  /// Until all who wish for pods have spoken, pods that nobody wished for may still be wanted.
+  private var knowsAllWishes = false
+  private var isStopping = false
+  private let newWorkers: AsyncStream<PodWorker>
+  private let newWorker: AsyncStream<PodWorker>.Continuation
+
+  init(operations: PodOperations, logger: Logger) {
+    self.operations = operations
+    self.logger = logger
+    (newWorkers, newWorker) = AsyncStream.makeStream()
+  }
+
+  /// Runs the workers until `stop()`.
+  func run() async {
+    await withDiscardingTaskGroup { group in
+      for await worker in newWorkers {
+        group.addTask {
+          await worker.run()
+          await self.workerEnded(worker)
+        }
+      }
+    }
+  }
+
+  /// Ends `run()`: workers finish what is under way, pods run on.
+  func stop() async {
+    isStopping = true
+    newWorker.finish()
+    for worker in workers.values { await worker.stop() }
+  }
+
+  // MARK: Wishes
+
+  /// Replaces all wishes.
+  func wish(for pods: [WishedPod]) async {
+    let before = wished
+    wished = Dictionary(pods.map { ($0.pod.uid, $0) }) { first, _ in first }
+    knowsAllWishes = true
+    for (uid, wish) in before where wished[uid] == nil {
+      ending[uid] = wish
+      if let worker = workers[uid] {
+        logger.info("removing pod", metadata: ["pod": "\(wish.pod.fullName)", "uid": "\(uid)"])
+        await worker.remove()
+      }
+    }
+    for (uid, wish) in wished {
+      guard let old = before[uid], old.pod != wish.pod, let worker = workers[uid] else { continue }
+      logger.info("pod changed", metadata: ["pod": "\(wish.pod.fullName)", "uid": "\(uid)"])
+      await worker.update(wish.pod)
+    }
+    await startMissing()
+    await endOrphans()
+  }
+
+  /// Starts a worker for each wish that has none and whose name is free.
+  private func startMissing() async {
+    guard !isStopping else { return }
+    for (uid, wish) in wished.sorted(by: { $0.value.pod.fullName < $1.value.pod.fullName })
+    where workers[uid] == nil && names[wish.pod.fullName] == nil {
+      // A name that is still taken by containers of an earlier life has to become free first.
+      if let old = await operations.view.all.first(where: {
+        $0.uid != uid && "\($0.namespace)/\($0.name)" == wish.pod.fullName && workers[$0.uid] == nil
+      }) {
+        await endOrphan(old)
+        continue
+      }
+      logger.info("adding pod", metadata: ["pod": "\(wish.pod.fullName)", "uid": "\(uid)"])
+      start(PodWorker(pod: wish.pod, status: operations.statuses.status(of: uid), operations: operations, logger: logger))
+    }
+  }
+
+  private func start(_ worker: PodWorker) {
+    workers[worker.uid] = worker
+    names[worker.fullName] = worker.uid
+    newWorker.yield(worker)
+  }
+
+  private func workerEnded(_ worker: PodWorker) async {
+    guard await worker.phase == .gone else { return }
+    workers[worker.uid] = nil
+    names[worker.fullName] = nil
+    ending[worker.uid] = nil
+    logger.info("pod is gone", metadata: ["pod": "\(worker.fullName)", "uid": "\(worker.uid)"])
+    await startMissing()
+  }
+
+  // MARK: Orphans
+
+  /// Ends pods that run and that nobody wishes for.
+  func endOrphans() async {
+    guard knowsAllWishes, !isStopping else { return }
+    for record in await operations.view.all where workers[record.uid] == nil && wished[record.uid] == nil {
+      await endOrphan(record)
+    }
+  }
+
+  private func endOrphan(_ record: PodRecord) async {
+    guard names["\(record.namespace)/\(record.name)"] == nil else { return }
+    logger.info("removing a pod that nobody wishes for", metadata: ["pod": "\(record.namespace)/\(record.name)", "uid": "\(record.uid)"])
+    let pod = Pod(orphan: record)
+    ending[record.uid] = WishedPod(pod: pod, raw: (try? JSONValue(encoding: pod)) ?? .null)
+    let worker = PodWorker(pod: pod, status: nil, operations: operations, logger: logger)
+    start(worker)
+    await worker.remove(gracePeriod: 1)
+  }
+
+  // MARK: Looking
+
+  /// Something about a pod is new.
+  func wake(_ uid: String) async {
+    if let worker = workers[uid] { worker.wake() } else { await endOrphans() }
+  }
+
+  func wakeAll() { for worker in workers.values { worker.wake() } }
+
+  /// UIDs of all pods that exist or are being taken down.
+  var knownUIDs: Set<String> { Set(workers.keys).union(wished.keys) }
+
+  /// All pods with their current status, in the order of their names.
+  var all: [WishedPod] {
+    ending.merging(wished) { _, wish in wish }.values
+      .map { wish in
+        var wish = wish
+        wish.pod.status = operations.statuses.status(of: wish.pod.uid) ?? wish.pod.status
+        return wish
+      }
+      .sorted { ($0.pod.fullName, $0.pod.uid) < ($1.pod.fullName, $1.pod.uid) }
+  }
+}
+
+extension Pod {
+  /// As much of a pod as its containers tell.
+  fileprivate init(orphan record: PodRecord) {
+    var spec = PodSpec(containers: [])
+    for container in record.containers where !spec.containers.contains(where: { $0.name == container.name }) {
+      spec.containers.append(Container(name: container.name, image: container.image))
+    }
+    self.init(metadata: ObjectMeta(name: record.name, namespace: record.namespace, uid: record.uid), spec: spec)
+  }
+}

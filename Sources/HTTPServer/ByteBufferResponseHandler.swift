@@ -1,0 +1,16 @@
+import NIOCore
+import NIOHTTP1
+
+/// Lets response bodies be written as byte buffers, which is what crosses threads.
+final class ByteBufferResponseHandler: ChannelOutboundHandler, Sendable {
+  typealias OutboundIn = HTTPPart<HTTPResponseHead, ByteBuffer>
+  typealias OutboundOut = HTTPServerResponsePart
+
+  func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    switch unwrapOutboundIn(data) {
+    case .head(let head): context.write(wrapOutboundOut(.head(head)), promise: promise)
+    case .body(let buffer): context.write(wrapOutboundOut(.body(.byteBuffer(buffer))), promise: promise)
+    case .end(let trailers): context.write(wrapOutboundOut(.end(trailers)), promise: promise)
+    }
+  }
+}

@@ -1,0 +1,68 @@
+/// A request that arrived whole.
+public struct ServerRequest: Sendable {
+  public var method: String
+  /// Without the query, percent-decoded.
+  public var path: String
+  /// In order of appearance, percent-decoded.
+  public var query: [(name: String, value: String)]
+  /// What the route's `{placeholders}` stood for.
+  public var parameters: [String: String] = [:]
+  public var headers: [(name: String, value: String)]
+  /// At most `HTTPServer.bodyLimit` bytes.
+  public var body: [UInt8]
+
+  /// Splits a request target into path and query.
+  init(method: String, target: String, headers: [(name: String, value: String)], body: [UInt8]) {
+    let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+    self.method = method
+    self.path = PercentEncoding.decode(parts.first ?? "", plusIsSpace: false)
+    self.query =
+      parts.count < 2
+      ? []
+      : parts[1].split(separator: "&").map { pair in
+        let sides = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+        return (
+          PercentEncoding.decode(sides[0], plusIsSpace: true),
+          sides.count > 1 ? PercentEncoding.decode(sides[1], plusIsSpace: true) : ""
+        )
+      }
+    self.headers = headers
+    self.body = body
+  }
+
+  /// The first value of a query item.
+  public func queryValue(_ name: String) -> String? { query.first { $0.name == name }?.value }
+
+  /// All values of a query item that may stand more than once.
+  public func queryValues(_ name: String) -> [String] { query.filter { $0.name == name }.map(\.value) }
+
+  /// Whether a query item is `true` or `1`.
+  public func flag(_ name: String) -> Bool { ["true", "1"].contains(queryValue(name)) }
+}
+
+/// `%20` and, in queries, `+`.
+public enum PercentEncoding {
+  /// Decodes; a broken escape stays as it is.
+  public static func decode(_ text: some StringProtocol, plusIsSpace: Bool) -> String {
+    var bytes: [UInt8] = []
+    var rest = Array(text.utf8)[...]
+    while let byte = rest.popFirst() {
+      if byte == 0x25, rest.count >= 2, let high = hexValue(rest[rest.startIndex]), let low = hexValue(rest[rest.startIndex + 1]) {
+        bytes.append(high << 4 | low)
+        rest = rest.dropFirst(2)
+      } else {
+        bytes.append(byte == 0x2B && plusIsSpace ? 0x20 : byte)
+      }
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  private static func hexValue(_ byte: UInt8) -> UInt8? {
+    switch byte {
+    case 0x30...0x39: byte - 0x30
+    case 0x41...0x46: byte - 0x41 + 10
+    case 0x61...0x66: byte - 0x61 + 10
+    default: nil
+    }
+  }
+}

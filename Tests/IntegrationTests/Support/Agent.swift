@@ -1,0 +1,196 @@
+import Curl
+import FoundationEssentials
+import Glibc
+import KubernetesAPI
+import LocalAPI
+import Subprocess
+import Testing
+import YAML
+
+/// A real edgecore process with a state of its own, on a given engine.
+final class Agent: Sendable {
+  let engine: Engine
+  let directory: String
+  let node: String
+  private let http = HTTPClient()
+  private let process: AgentProcess
+
+  var socket: String { directory + "/api.sock" }
+  var manifests: String { directory + "/manifests" }
+  var root: String { directory + "/kubelet" }
+  var logs: String { directory + "/log" }
+  var cgroup: String { "/edgecore-test-\(node)" }
+
+  /// Starts an agent, gives it to `body`, and ends it with everything that is left of its pods.
+  static func with(
+    _ kind: Engine.Kind, settings: [String] = [], rootDirectory: String? = nil, _ body: (Agent) async throws -> Void
+  ) async throws {
+    try await with(try await Engine.shared(kind), settings: settings, body)
+  }
+
+  static func with(_ engine: Engine, settings: [String] = [], _ body: (Agent) async throws -> Void) async throws {
+    let agent = try Agent(engine, settings: settings)
+    do {
+      try await agent.start()
+      try await body(agent)
+    } catch {
+      await agent.cleanUp()
+      throw error
+    }
+    await agent.cleanUp()
+  }
+
+  private init(_ engine: Engine, settings: [String]) throws {
+    self.engine = engine
+    node = "n" + String(UInt32.random(in: 0...UInt32.max), radix: 16)
+    directory = "/tmp/edgecore-agent-\(node)"
+    for name in ["manifests", "kubelet", "log", "containers"] {
+      try FileManager.default.createDirectory(atPath: directory + "/" + name, withIntermediateDirectories: true)
+    }
+    let configuration = """
+      apiVersion: edgecore.config.kubeedge.io/v1alpha2
+      kind: EdgeCore
+      apiSocket: \(directory)/api.sock
+      modules:
+        edged:
+          hostnameOverride: \(node)
+          rootDirectory: \(directory)/kubelet
+          containerLogsDir: \(directory)/containers
+          podSandboxImage: docker.io/kubeedge/pause:3.6
+          tailoredKubeletConfig:
+            staticPodPath: \(directory)/manifests
+            podLogsDir: \(directory)/log
+            containerRuntimeEndpoint: \(engine.endpoint)
+            imageServiceEndpoint: \(engine.endpoint)
+            cgroupRoot: /edgecore-test-\(node)
+      """
+    try configuration.write(toFile: directory + "/edgecore.yaml", atomically: true, encoding: .utf8)
+    process = AgentProcess(
+      arguments: ["--config", directory + "/edgecore.yaml"] + settings.flatMap { ["--set", $0] }, log: directory + "/edgecore.log")
+  }
+
+  // MARK: The process
+
+  func start() async throws {
+    try process.start()
+    _ = try await eventually("the agent answers") { try await self.get("/v1/pods") }
+  }
+
+  /// Sends a signal and waits for the end. Returns the exit code, or 128 + the signal that ended it.
+  @discardableResult
+  func end(_ signal: Int32 = SIGTERM) async throws -> Int32 { try await process.end(signal) }
+
+  var pid: pid_t { process.pid }
+
+  var log: String { (try? String(contentsOfFile: directory + "/edgecore.log", encoding: .utf8)) ?? "" }
+
+  private func cleanUp() async {
+    if !process.isRunning { try? await start() }
+    for file in (try? FileManager.default.contentsOfDirectory(atPath: manifests)) ?? [] {
+      unlink(manifests + "/" + file)
+    }
+    do {
+      _ = try await eventually("all pods are gone", within: .seconds(90)) { try await self.pods().isEmpty ? true : nil }
+    } catch {
+      Issue.record("\(error)\n\(log.suffix(4000))")
+    }
+    _ = try? await end()
+    await http.shutdown()
+    for line in ((try? String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)) ?? "").trimmingLines().reversed() {
+      let path = line.split(separator: " ")[4]
+      if path.hasPrefix(directory) { umount2(String(path), Int32(MNT_DETACH.rawValue)) }
+    }
+    try? FileManager.default.removeItem(atPath: directory)
+  }
+
+  // MARK: Manifests
+
+  func write(_ name: String, _ manifest: String) throws {
+    // Renamed into place: the agent sees whole files only.
+    let hidden = directory + "/.\(name).new"
+    try manifest.write(toFile: hidden, atomically: false, encoding: .utf8)
+    rename(hidden, manifests + "/\(name)")
+  }
+
+  func remove(_ name: String) { unlink(manifests + "/" + name) }
+
+  // MARK: What it says
+
+  func get(_ path: String) async throws -> JSONValue {
+    var request = HTTPRequest("GET", "http://edgecore" + path, unixSocketPath: socket)
+    request.timeout = .seconds(20)
+    let response = try await http.execute(request)
+    let body = try await response.body.collect(upTo: 64 << 20)
+    guard response.status == 200 else { throw Shell.Failure(description: "\(path): \(String(decoding: body, as: UTF8.self))") }
+    return try JSONValue(json: body)
+  }
+
+  func pods() async throws -> [Pod] { try await get("/v1/pods")["items"]?.decode() ?? [] }
+
+  func problems() async throws -> [ManifestProblem] { try await get("/v1/pods")["problems"]?.decode() ?? [] }
+
+  /// The pod whose manifest has that name; the node's name is appended to it.
+  func pod(_ name: String) async throws -> Pod? { try await pods().first { $0.name == "\(name)-\(node)" } }
+
+  func events(_ name: String) async throws -> [Event] {
+    try await get("/v1/events").decode([Event].self).filter { $0.involvedObject.name == "\(name)-\(node)" }
+  }
+
+  /// Waits until the pod is as wanted, and returns it.
+  @discardableResult
+  func wait(
+    for name: String, _ what: String, within limit: Duration = .seconds(60), _ isSo: (Pod) -> Bool
+  ) async throws -> Pod {
+    do {
+      return try await eventually("pod \(name) \(what)", within: limit) {
+        guard let pod = try await self.pod(name), isSo(pod) else { return nil }
+        return pod
+      }
+    } catch {
+      let now = try? await pod(name)
+      let status = (try? JSONValue(encoding: now?.status)).map { $0.jsonText() } ?? "none"
+      throw Shell.Failure(description: "\(error)\nstatus: \(status)\n\(log.suffix(3000))")
+    }
+  }
+
+  @discardableResult
+  func waitUntilReady(_ name: String, within limit: Duration = .seconds(60)) async throws -> Pod {
+    try await wait(for: name, "is ready", within: limit) { $0.isReady }
+  }
+
+  func waitUntilGone(_ name: String, within limit: Duration = .seconds(60)) async throws {
+    do {
+      _ = try await eventually("pod \(name) is gone", within: limit) { try await self.pod(name) == nil ? true : nil }
+    } catch {
+      throw Shell.Failure(description: "\(error)\n\(log.suffix(3000))")
+    }
+  }
+
+  /// Runs the real edgectl.
+  func edgectl(_ arguments: String...) async throws -> Shell.Result {
+    try await Shell.run(Checkout.programs + "/edgectl", arguments + ["--socket", socket])
+  }
+
+  /// Runs a command in a container; returns what it printed, both streams.
+  func exec(_ pod: String, container: String? = nil, _ command: String...) async throws -> Shell.Result {
+    let target = container.map { ["-c", $0] } ?? []
+    return try await Shell.run(
+      Checkout.programs + "/edgectl", ["exec", "--socket", socket] + target + ["\(pod)-\(node)", "--"] + command)
+  }
+
+  /// What is left on the node of a pod with that UID: paths, mounts and cgroups.
+  func traces(ofPod uid: String) async throws -> [String] {
+    var traces = ((try? String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)) ?? "").trimmingLines().filter { $0.contains(uid) }
+    traces += try await Shell.output("find", ["/sys/fs/cgroup", "-maxdepth", "5", "-name", "*\(uid)*"]).trimmingLines()
+    traces += try await Shell.output("find", [root, logs, directory + "/containers", "-name", "*\(uid)*"]).trimmingLines()
+    return traces
+  }
+}
+
+extension Pod {
+  var isReady: Bool { status?.conditions?.first { $0.type == "Ready" }?.status == "True" }
+
+  func status(of container: String) -> ContainerStatus? {
+    ((status?.containerStatuses ?? []) + (status?.initContainerStatuses ?? [])).first { $0.name == container }
+  }
+}
