@@ -82,7 +82,7 @@ private final class LogTestWriter: Sendable {
     let rotation = rotation(size: 20_000, files: 1000, compress: { _ in }) { _ in try writer.reopen() }
     let end = LogTestLatch()
     let reader = try LogReader(path: writer.path) { await end.wait() }
-    let isWriting = Mutex(true)
+    let isDone = LogTestLatch()
 
     async let followed: String = {
       var bytes: [UInt8] = []
@@ -91,7 +91,7 @@ private final class LogTestWriter: Sendable {
     }()
     await withTaskGroup(of: Void.self) { group in
       group.addTask {
-        while isWriting.withLock({ $0 }) {
+        while !isDone.isOpen {
           for _ in 0..<50 { writer.writeLine() }
           await Task.yield()
         }
@@ -101,7 +101,7 @@ private final class LogTestWriter: Sendable {
         await rotation.check([RunningLog(containerID: "c", path: writer.path)])
         await Task.yield()
       }
-      isWriting.withLock { $0 = false }
+      isDone.open()
     }
     end.open()
     let expected = (0..<writer.count).map { "line \($0)\n" }.joined()
