@@ -3,6 +3,9 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+// Under _GNU_SOURCE a member of fd_set has another name than in Swift's Glibc module, and the compiler refuses to merge the
+// two. Nothing here needs select.
+#define _SYS_SELECT_H 1
 #include <fcntl.h>
 #include <malloc.h>
 #include <sched.h>

@@ -1,0 +1,86 @@
+import YAML
+
+/// Keys of older configuration files and the keys they became.
+///
+/// The oldest files have flat keys (`mqtt.server`), written with dots or as nested maps; later ones had the engine's endpoints beside
+/// `tailoredKubeletConfig`.
+enum LegacyKeys {
+  /// A value found under an older key.
+  struct Finding {
+    /// Where it stands in the document.
+    var documentPath: [PathComponent]
+    /// What it means today.
+    var path: [PathComponent]
+    var value: JSONValue
+  }
+
+  private static let kubelet = ["modules", "edged", "tailoredKubeletConfig"]
+
+  static let flat: [(old: [String], new: [String])] = [
+    (["mqtt", "mode"], ["modules", "eventBus", "mqttMode"]),
+    (["mqtt", "server"], ["modules", "eventBus", "mqttServerExternal"]),
+    (["mqtt", "internal-server"], ["modules", "eventBus", "mqttServerInternal"]),
+    (["mqtt", "qos"], ["modules", "eventBus", "mqttQOS"]),
+    (["mqtt", "retain"], ["modules", "eventBus", "mqttRetain"]),
+    (["mqtt", "session-queue-size"], ["modules", "eventBus", "mqttSessionQueueSize"]),
+    (["edgehub", "controller", "node-id"], ["modules", "edged", "hostnameOverride"]),
+  ]
+
+  private static let renamed: [(old: [String], new: [String])] = [
+    (["modules", "edged", "remoteRuntimeEndpoint"], kubelet + ["containerRuntimeEndpoint"]),
+    (["modules", "edged", "remoteImageEndpoint"], kubelet + ["imageServiceEndpoint"]),
+  ]
+
+  private static let enabled = ["modules", "enabled"]
+
+  /// The names in `modules.enabled` and the module's key today.
+  private static let modules: [(name: String, key: String)] = [
+    ("edged", "edged"), ("eventbus", "eventBus"), ("websocket", "edgeHub"), ("metamanager", "metaManager"), ("twin", "deviceTwin"),
+    ("servicebus", "serviceBus"), ("edgemesh", "edgeMesh"), ("test", "dbTest"),
+  ]
+
+  /// Whether a document has one of the oldest, flat keys.
+  static func hasFlatKeys(_ value: JSONValue) -> Bool {
+    (flat.map(\.old) + [enabled]).contains { find($0, in: value) != nil }
+  }
+
+  /// Takes the older keys out of a document.
+  static func extract(from document: inout JSONValue) -> [Finding] {
+    var findings: [Finding] = []
+    for (old, new) in flat + renamed {
+      guard let place = find(old, in: document), let value = remove(place[...], from: &document) else { continue }
+      findings.append(Finding(documentPath: place, path: new.map { .key($0) }, value: value))
+    }
+    if let place = find(enabled, in: document), let names = remove(place[...], from: &document)?.array {
+      let wished = Set(names.compactMap { $0.string?.lowercased() })
+      for (name, key) in modules {
+        let path: [PathComponent] = [.key("modules"), .key(key), .key("enable")]
+        findings.append(Finding(documentPath: place, path: path, value: .bool(wished.contains(name))))
+      }
+    }
+    return findings
+  }
+
+  /// The place of a dotted key: its parts may be joined by dots or nested, in any mixture, in any case.
+  private static func find(_ keys: [String], in value: JSONValue) -> [PathComponent]? {
+    guard let members = value.object else { return nil }
+    for count in 1...keys.count {
+      let joined = keys[..<count].joined(separator: ".").lowercased()
+      guard let member = members.first(where: { $0.key.lowercased() == joined }) else { continue }
+      if count == keys.count { return [.key(member.key)] }
+      if let rest = find(Array(keys[count...]), in: member.value) { return [.key(member.key)] + rest }
+    }
+    return nil
+  }
+
+  private static func remove(_ path: ArraySlice<PathComponent>, from value: inout JSONValue) -> JSONValue? {
+    guard case .key(let key)? = path.first, var inner = value[key] else { return nil }
+    if path.count == 1 {
+      value[key] = nil
+      return inner
+    }
+    let removed = remove(path.dropFirst(), from: &inner)
+    value[key] = inner == .object([]) ? nil : inner
+    return removed
+  }
+}
