@@ -27,9 +27,9 @@ import Testing
   }
 
   @Test func tellsThatThereIsNoLog() throws {
-    let error = try #require(throws: LogError.self) { try LogReader(path: scratch.path + "/0.log") }
-    #expect(error.isNotFound)
-    #expect(throws: LogError.self) { try LogReader(path: scratch.path) }
+    let error = try #require(throws: FileError.self) { try LogReader(path: scratch.path + "/0.log") }
+    #expect(error.code == ENOENT)
+    #expect(throws: FileError.self) { try LogReader(path: scratch.path) }
   }
 
   @Test func handsOutBoundedPieces() async throws {
@@ -182,7 +182,7 @@ import Testing
     let never = LogTestLatch()
     var log = try LogReader(path: path) { await never.wait() }.makeAsyncIterator()
     #expect(try await next(&log) == "a\n")
-    try LogDirectory.removeTree(scratch.path + "/c")
+    try FileSystem.removeTree(scratch.path + "/c")
     #expect(try await next(&log) == nil)
   }
 
@@ -209,8 +209,8 @@ import Testing
       #expect(await second.change())
       // All watches go: the next round begins with a new instance.
     }
-    #expect(throws: LogError.self) { try watcher.watch(scratch.path + "/none") }
-    #expect(throws: LogError.self) { try watcher.watch(scratch.path + "/file") }
+    #expect(throws: FileError.self) { try watcher.watch(scratch.path + "/none") }
+    #expect(throws: FileError.self) { try watcher.watch(scratch.path + "/file") }
     let again = try watcher.watch(scratch.path)
     try scratch.write("file", "again")
     #expect(await again.change())

@@ -37,25 +37,24 @@ public struct LogReader: AsyncSequence, Sendable {
   ///     has written everything then), or when the task is cancelled. It is called each time the reader has to wait.
   public init(
     path: String, options: LogOptions = LogOptions(), followUntil ended: (@Sendable () async -> Void)? = nil
-  ) throws(LogError) {
+  ) throws(FileError) {
     // Rotation happens where the file itself is.
-    guard let real = realpath(path, nil) else { throw LogError("open", path) }
+    guard let real = realpath(path, nil) else { throw .last("open", path) }
     defer { free(real) }
     let path = String(cString: real)
     self.options = options
     self.ended = ended
     // The watch comes first: nothing that is written later goes unnoticed.
-    let folder = path[..<(path.lastIndex(of: "/") ?? path.startIndex)]
-    watch = ended == nil ? nil : try DirectoryWatcher.shared.watch(folder.isEmpty ? "/" : String(folder))
+    watch = ended == nil ? nil : try DirectoryWatcher.shared.watch(FileSystem.parent(of: path) ?? "/")
     file = try LogFile(path: path)
   }
 
   public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(file: file, options: options, watch: watch, ended: ended) }
 
   /// The end of a log: at most `limit` bytes of its last lines.
-  public static func lastLines(of path: String, lines: Int = 80, limit: Int = 2048) throws(LogError) -> String {
+  public static func lastLines(of path: String, lines: Int = 80, limit: Int = 2048) throws(FileError) -> String {
     let file = try LogFile(path: path)
-    let end = file.facts?.size ?? 0
+    let end = try file.status().size
     var offset = try LogTail.offset(ofLast: lines, in: file, end: end)
     var decoder = LogDecoder()
     var output: [UInt8] = []
@@ -100,7 +99,7 @@ extension LogReader {
     public mutating func next() async throws -> [UInt8]? {
       if !isStarted {
         isStarted = true
-        let size = file.facts?.size ?? 0
+        let size = try file.status().size
         if let lines = options.tailLines { offset = try LogTail.offset(ofLast: lines, in: file, end: size) }
         if watch == nil { end = size }
       }
@@ -136,15 +135,16 @@ extension LogReader {
 
     /// Whether there is more to read after all: in the file that came after this one, or in this one, cut short by somebody.
     private mutating func goOn(to output: inout [UInt8]) throws -> Bool {
-      guard watch != nil, let facts = file.facts else { return false }
-      if facts.size < offset {
+      guard watch != nil else { return false }
+      let status = try file.status()
+      if status.size < offset {
         decoder.endOfFile(to: &output)
         offset = 0
         return true
       }
-      guard let next = successor(of: facts) else { return false }
+      guard let next = try successor(of: status) else { return false }
       // Only when something is written to the new file, nothing is written to the old one any more.
-      if let size = file.facts?.size, size > offset { return true }
+      if try file.status().size > offset { return true }
       decoder.endOfFile(to: &output)
       file = next
       offset = 0
@@ -153,18 +153,17 @@ extension LogReader {
 
     /// The file that the engine wrote after this one: the eldest of those that are younger. A slow reader may be behind by
     /// more than one rotation.
-    private func successor(of facts: LogFile.Facts) -> LogFile? {
-      let current = LogFile.Facts(path: file.path)
-      guard current?.identity != facts.identity else { return nil }
-      var paths = LogDirectory.rotated(of: file.path).filter { !$0.hasSuffix(".gz") }
-      paths.append(file.path)
-      let younger = paths.compactMap { path -> (path: String, facts: LogFile.Facts)? in
-        guard let other = LogFile.Facts(path: path), other.isRegular, other.identity != facts.identity else { return nil }
-        guard other.modified >= facts.modified, other.size > 0 || hasEnded else { return nil }
-        return (path, other)
+    private func successor(of status: FileStatus) throws -> LogFile? {
+      if let current = try FileSystem.status(file.path), current.isSame(as: status) { return nil }
+      let paths = try LogDirectory.rotated(of: file.path).filter { !$0.hasSuffix(".gz") } + [file.path]
+      let younger = try paths.compactMap { path -> (path: String, modified: Int64)? in
+        guard let other = try FileSystem.status(path), other.kind == .file, !other.isSame(as: status) else { return nil }
+        guard other.modified >= status.modified, other.size > 0 || hasEnded else { return nil }
+        return (path, other.modified)
       }
       // `min` keeps the first of equals, and the current file is the last.
-      guard let next = younger.min(by: { $0.facts.modified < $1.facts.modified }) else { return nil }
+      guard let next = younger.min(by: { $0.modified < $1.modified }) else { return nil }
+      // It may be renamed or compressed at this very moment: whatever happens to it wakes the reader again.
       return try? LogFile(path: next.path, namedLike: file.path)
     }
 
