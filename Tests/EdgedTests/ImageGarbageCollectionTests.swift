@@ -86,7 +86,7 @@ import Testing
     #expect(world.events.withLock { $0 } == [])
   }
 
-  @Test(arguments: [(200, 0), (151, 0), (150, 1)] as [(UInt64, Int)])
+  @Test(arguments: [(200, 0), (160, 0), (159, 1)] as [(UInt64, Int)])
   func waitsForTheHighThreshold(available: UInt64, removed: Int) async throws {
     await service.add("app:1", id: "sha256:1", size: 1000)
     let world = World()

@@ -57,4 +57,12 @@ import Testing
     try LogDirectory.removeLog(scratch.path + "/c/1.log")
     #expect(try scratch.names("c") == ["0.log", "11.log"])
   }
+
+  @Test(arguments: [
+    ["0.log.20260228-120000.gz", "0.log.20260301-000000", "0.log.20260301-120000"], ["0.log.10.gz", "0.log.9", "0.log.2", "0.log.1"],
+  ])
+  func sortsRotatedFilesByAge(names: [String]) throws {
+    for name in names + ["0.log", "10.log.1", "1.log.20260228-120000"] { try scratch.write("c/" + name, "") }
+    #expect(try LogDirectory.rotated(of: scratch.path + "/c/0.log") == names.map { "\(scratch.path)/c/\($0)" })
+  }
 }

@@ -110,7 +110,7 @@ public actor ImageGarbageCollection {
     if freed < missing {
       var message =
         "Failed to garbage collect required amount of images. Attempted to free \(missing) bytes, but only found \(freed) bytes eligible to free."
-      surroundings.nodeEvent(.warning, "FreeFileSystemSpaceFailed", message)
+      surroundings.nodeEvent(.warning, "FreeDiskSpaceFailed", message)
       if let first = failures.first { message += " \(failures.count) images could not be removed: \(first)" }
       throw ImageGarbageCollectionError(description: message)
     }

@@ -11,11 +11,13 @@ public enum LogDirectory {
     }.max()
   }
 
-  /// The paths of a log's rotated files, eldest first.
+  /// The paths of a log's rotated files, eldest first. Docker's have numbers that grow with age.
   static func rotated(of path: String) throws(FileError) -> [String] {
     guard let directory = FileSystem.parent(of: path) else { return [] }
     let prefix = path.dropFirst(directory.count).drop { $0 == "/" } + "."
-    return try FileSystem.list(directory).filter { $0.hasPrefix(prefix) }.map { "\(directory)/\($0)" }
+    let names = try FileSystem.list(directory).filter { $0.hasPrefix(prefix) }
+    func age(_ name: String) -> Int? { Int(name.dropFirst(prefix.count).prefix { $0 != "." }) }
+    return names.sorted { (age($0) ?? .min, $1) > (age($1) ?? .min, $0) }.map { "\(directory)/\($0)" }
   }
 
   /// Removes a log and its rotated files.

@@ -27,6 +27,8 @@ public struct LogReader: AsyncSequence, Sendable {
   public typealias Element = [UInt8]
 
   private let file: LogFile
+  /// The log's bytes when it was opened.
+  private let size: Int64
   private let options: LogOptions
   private let watch: DirectoryWatch?
   private let ended: (@Sendable () async -> Void)?
@@ -47,9 +49,10 @@ public struct LogReader: AsyncSequence, Sendable {
     // The watch comes first: nothing that is written later goes unnoticed.
     watch = ended == nil ? nil : try DirectoryWatcher.shared.watch(FileSystem.parent(of: path) ?? "/")
     file = try LogFile(path: path)
+    size = try file.status().size
   }
 
-  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(file: file, options: options, watch: watch, ended: ended) }
+  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(file: file, size: size, options: options, watch: watch, ended: ended) }
 
   /// The end of a log: at most `limit` bytes of its last lines.
   public static func lastLines(of path: String, lines: Int = 80, limit: Int = 2048) throws(FileError) -> String {
@@ -76,6 +79,7 @@ extension LogReader {
     static let blockSize: Int64 = 32 << 10
 
     private var file: LogFile
+    private let size: Int64
     private let options: LogOptions
     private let watch: DirectoryWatch?
     private let ended: (@Sendable () async -> Void)?
@@ -87,8 +91,9 @@ extension LogReader {
     private var isFinished = false
     private var hasEnded = false
 
-    init(file: LogFile, options: LogOptions, watch: DirectoryWatch?, ended: (@Sendable () async -> Void)?) {
+    init(file: LogFile, size: Int64, options: LogOptions, watch: DirectoryWatch?, ended: (@Sendable () async -> Void)?) {
       self.file = file
+      self.size = size
       self.options = options
       self.watch = watch
       self.ended = ended
@@ -99,7 +104,6 @@ extension LogReader {
     public mutating func next() async throws -> [UInt8]? {
       if !isStarted {
         isStarted = true
-        let size = try file.status().size
         if let lines = options.tailLines { offset = try LogTail.offset(ofLast: lines, in: file, end: size) }
         if watch == nil { end = size }
       }
@@ -151,20 +155,23 @@ extension LogReader {
       return true
     }
 
-    /// The file that the engine wrote after this one: the eldest of those that are younger. A slow reader may be behind by
-    /// more than one rotation.
-    private func successor(of status: FileStatus) throws -> LogFile? {
-      if let current = try FileSystem.status(file.path), current.isSame(as: status) { return nil }
-      let paths = try LogDirectory.rotated(of: file.path).filter { !$0.hasSuffix(".gz") } + [file.path]
-      let younger = try paths.compactMap { path -> (path: String, modified: Int64)? in
-        guard let other = try FileSystem.status(path), other.kind == .file, !other.isSame(as: status) else { return nil }
-        guard other.modified >= status.modified, other.size > 0 || hasEnded else { return nil }
-        return (path, other.modified)
+    /// The file that the engine wrote after this one. A slow reader may be behind by more than one rotation.
+    private mutating func successor(of status: FileStatus) throws -> LogFile? {
+      let current = try FileSystem.status(file.path)
+      if let current, current.isSame(as: status) { return nil }
+      let rotated = try LogDirectory.rotated(of: file.path)
+      // Neither is there under its old name nor under a new one: somebody removed the log.
+      if current == nil, rotated.isEmpty { hasEnded = true }
+      let files = try (rotated + [file.path]).compactMap { path in try FileSystem.status(path).map { (path: path, status: $0) } }
+      let mine = files.firstIndex { $0.status.isSame(as: status) }
+      for (index, other) in files.enumerated() where !other.path.hasSuffix(".gz") && other.status.kind == .file {
+        // A file that was removed or compressed meanwhile has no place among the others; its time tells.
+        let isLater = mine.map { index > $0 } ?? (other.path == file.path || other.status.modified > status.modified)
+        guard isLater, other.status.size > 0 || hasEnded else { continue }
+        // It may be renamed or compressed at this very moment: whatever happens to it wakes the reader again.
+        return try? LogFile(path: other.path, namedLike: file.path)
       }
-      // `min` keeps the first of equals, and the current file is the last.
-      guard let next = younger.min(by: { $0.modified < $1.modified }) else { return nil }
-      // It may be renamed or compressed at this very moment: whatever happens to it wakes the reader again.
-      return try? LogFile(path: next.path, namedLike: file.path)
+      return nil
     }
 
     private mutating func waitForMore() async throws {
