@@ -120,7 +120,7 @@ struct PodOperations: Sendable {
     try await view.refresh(pod.uid)
     try await volumes.removeDirectory(pod.uid)
     try FileSystem.removeTree(paths.podLogDirectory(namespace: pod.namespace, name: pod.name, uid: pod.uid))
-    links.removeDead(running: Set(await view.all.flatMap(\.runningContainers).map(\.id)))
+    try links.removeDead(running: Set(await view.all.flatMap(\.runningContainers).map(\.id)))
   }
 
   /// Removes a container that doesn't run, and its log.
