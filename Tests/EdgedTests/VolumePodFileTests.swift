@@ -117,7 +117,7 @@ import Testing
     #expect(try FileSystem.list(test.paths.pods) == [])
   }
 
-  @Test(.enabled(if: volumeTestsAreRoot, "mounting needs root")) func theRootIsMadeAShared() throws {
+  @Test(.enabled(if: volumeTestsAreRoot, "mounting needs root")) func theRootIsMadeShared() throws {
     let directories = PodDirectories(paths: test.paths)
     try directories.prepareRoot()
     let root = FileSystem.resolved(test.paths.root)

@@ -249,16 +249,18 @@ import Testing
   }
 
   @Test(.enabled(if: volumeTestsAreRoot, "mounting needs root")) func aFullDiskLeavesNoHalfVolume() async throws {
-    let disk = try test.smallDisk("disk", bytes: 16 * 4096)
-    volumeShell("head -c 1000000 /dev/zero > \(disk)/fill 2>/dev/null")
+    let disk = try test.directory("disk")
+    // Room for the directories but not for the marker that says that the volume is whole.
+    #expect(mount("tmpfs", disk, "tmpfs", 0, "nr_inodes=9") == 0)
     let paths = NodePaths(root: disk, podLogs: test.path + "/logs", containerLogs: test.path + "/links")
-    #expect(throws: FileError.self) { try FileSystem.create(disk + "/file", "some bytes".utf8, mode: 0o644) }
-    #expect(try FileSystem.status(disk + "/file") == nil)
-    #expect(throws: FileError.self) { try EtcHostsFile(podUID: "none", paths: paths).write("x") }
-    let pod = volumePod([downwardVolume("info", [.init(path: "n", fieldRef: ObjectFieldSelector(fieldPath: "metadata.name"))])])
-    // Directories of a tmpfs need no space: the pod's volume is a tmpfs of its own and works.
+    let pod = volumePod([Volume(name: "cache", emptyDir: EmptyDirVolumeSource())])
+    let error = await #expect(throws: VolumeSetUpError.self) { try await PodVolumes(paths: paths).setUp(pod) }
+    let marker = paths.pod("uid-1") + "/plugins/kubernetes.io~empty-dir/cache/ready"
+    #expect(error?.failures.first?.reason == "create \(marker): No space left on device")
+    #expect(try FileSystem.status(paths.volume("cache", plugin: "empty-dir", podUID: "uid-1")) == nil)
+    #expect(mount("tmpfs", disk, "tmpfs", UInt(MS_REMOUNT), "nr_inodes=100") == 0)
     let volumes = PodVolumes(paths: paths)
-    _ = try await volumes.setUp(pod)
+    #expect(try await volumes.setUp(pod).count == 1)
     try await volumes.removeDirectory("uid-1")
     #expect(try FileSystem.list(paths.pods) == [])
   }
