@@ -38,7 +38,7 @@ func age(of time: Timestamp?, now: Timestamp = .now) -> String {
 /// `1.5Gi`, `20Mi`, `512Ki`.
 func bytes(_ count: UInt64) -> String {
   for (unit, shift) in [("Gi", UInt64(30)), ("Mi", 20), ("Ki", 10)] where count >= 1 << shift {
-    let tenths = count * 10 >> shift
+    let tenths = (count * 10) >> shift
     return tenths % 10 == 0 || tenths >= 1000 ? "\(tenths / 10)\(unit)" : "\(tenths / 10).\(tenths % 10)\(unit)"
   }
   return "\(count)B"

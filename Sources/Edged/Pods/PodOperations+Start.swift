@@ -22,7 +22,7 @@ extension PodOperations {
     async let volumes = setUpVolumes(of: pod, addresses(of: pod, record))
 
     let ready = record.readySandboxes.first
-    let config = try sandboxConfig(pod, attempt: newSandboxAttempt ?? ready?.attempt ?? 0)
+    let config = try sandboxConfig(pod, attempt: newSandboxAttempt ?? ready?.attempt ?? 0, isNew: newSandboxAttempt != nil)
     let sandbox: SandboxRecord
     if newSandboxAttempt == nil, let ready {
       sandbox = ready
@@ -42,10 +42,10 @@ extension PodOperations {
     }
   }
 
-  private func sandboxConfig(_ pod: Pod, attempt: UInt32) throws -> CRIPodSandboxConfig {
+  private func sandboxConfig(_ pod: Pod, attempt: UInt32, isNew: Bool) throws -> CRIPodSandboxConfig {
     do {
       let dns = try blueprint.dns(of: pod)
-      for event in dns.events where attempt == 0 {
+      for event in dns.events where isNew && event.subject == .pod {
         events.record(pod, fieldPath: nil, .warning, reason: event.reason.rawValue, message: event.message)
       }
       return blueprint.sandboxes.build(
