@@ -64,6 +64,7 @@ let package = Package(
         "Core", "Curl", "HTTPServer", "KubernetesAPI", "LocalAPI", "Runtime", "YAML", "CLinux",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Metrics", package: "swift-metrics"),
+        .product(name: "Subprocess", package: "swift-subprocess"),
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -86,7 +87,14 @@ let package = Package(
     .testTarget(name: "CoreTests", dependencies: ["Core", "YAML"], swiftSettings: strict),
     .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "Curl"], swiftSettings: strict),
     .testTarget(name: "RuntimeTests", dependencies: ["Runtime", "Curl"], swiftSettings: strict),
-    .testTarget(name: "EdgedTests", dependencies: ["Edged", "KubernetesAPI", "Runtime", "YAML"], swiftSettings: strict),
+    .testTarget(
+      name: "EdgedTests",
+      dependencies: [
+        "Edged", "Curl", "KubernetesAPI", "Runtime", "YAML",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "MetricsTestKit", package: "swift-metrics"),
+      ],
+      swiftSettings: strict),
     .testTarget(
       name: "IntegrationTests",
       dependencies: [

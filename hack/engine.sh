@@ -75,10 +75,24 @@ choose_subnet() {
   fail "no free 10.x subnet"
 }
 
+# daemonize OUTPUT COMMAND...: prints nothing and holds nothing of its caller's: neither the terminal nor descriptors, by whose end a
+# caller may notice ours. $! is its process.
+daemonize() {
+  local output=$1 descriptor
+  shift
+  (
+    for descriptor in /proc/self/fd/*; do
+      descriptor=${descriptor##*/}
+      if [ "$descriptor" -gt 2 ] && [ "$descriptor" != 255 ]; then eval "exec $descriptor>&-" 2>/dev/null || true; fi
+    done
+    exec setsid nohup "$@" >>"$output" 2>&1 </dev/null
+  ) &
+}
+
 start_daemon() { # name command...
   local name=$1
   shift
-  setsid nohup "$@" >>"$log" 2>&1 </dev/null 9>&- &
+  daemonize "$log" "$@"
   echo $! >"$dir/$name.pid"
 }
 
@@ -341,8 +355,7 @@ down() {
 # Ties the engine to ENGINE_OWNER's life.
 own() {
   [ -n "${ENGINE_OWNER:-}" ] || return 0
-  setsid nohup bash -c 'tail --pid="$1" -f /dev/null; exec "$2" down "$3"' _ "$ENGINE_OWNER" "$here/engine.sh" "$dir/" \
-    >/dev/null 2>&1 </dev/null 9>&- &
+  daemonize /dev/null bash -c 'tail --pid="$1" -f /dev/null; exec "$2" down "$3"' _ "$ENGINE_OWNER" "$here/engine.sh" "$dir/"
   echo $! >"$dir/owner.pid"
 }
 

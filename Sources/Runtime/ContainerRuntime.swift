@@ -3,7 +3,7 @@
 /// Both engines, containerd (`CRIRuntime`) and Docker (`DockerRuntime`), are behind this protocol; who runs pods never knows
 /// which one is below. All calls are safe to make concurrently, and end with `CancellationError` when their task is cancelled.
 /// Failures are `RuntimeError`s.
-public protocol ContainerRuntime: Sendable {
+public protocol ContainerRuntime: ImageService {
   /// `containerd` or `docker`: the scheme of container IDs in a pod's status (`containerd://<id>`).
   var scheme: String { get }
 
@@ -53,6 +53,16 @@ public protocol ContainerRuntime: Sendable {
   func containerStats(_ id: String) async throws -> CRIContainerStats
   func listContainerStats(_ filter: CRIContainerStatsFilter?) async throws -> [CRIContainerStats]
 
+  /// What happens in the engine from now on. The first element is `.connected`; the stream throws when the connection
+  /// is lost, and whoever reads subscribes again and lists everything, since events may be missing.
+  func events() -> AsyncThrowingStream<RuntimeEvent, any Error>
+
+  /// Ends running requests and closes connections.
+  func shutdown() async
+}
+
+/// The images of a container engine.
+public protocol ImageService: Sendable {
   /// The image of that reference or id; nil if the engine doesn't have it.
   func imageStatus(_ reference: String) async throws -> CRIImage?
   /// Pulls an image and returns its id, which `createContainer` takes as image.
@@ -61,13 +71,6 @@ public protocol ContainerRuntime: Sendable {
   /// An image that is gone already is no error.
   func removeImage(_ reference: String) async throws
   func imageFsInfo() async throws -> CRIImageFsInfoResponse
-
-  /// What happens in the engine from now on. The first element is `.connected`; the stream throws when the connection
-  /// is lost, and whoever reads subscribes again and lists everything, since events may be missing.
-  func events() -> AsyncThrowingStream<RuntimeEvent, any Error>
-
-  /// Ends running requests and closes connections.
-  func shutdown() async
 }
 
 /// What a command printed, at most 16 MiB each, and its exit code.

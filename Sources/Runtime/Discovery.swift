@@ -124,7 +124,11 @@ public struct RuntimeDiscovery: Sendable {
   /// nil when Docker answers.
   private static func dockerProblem(_ path: String, http: HTTPClient, timeout: Duration) async throws -> EngineAttempt.Reason? {
     struct Version: Decodable {
-      var ApiVersion: String
+      var apiVersion: String
+
+      enum CodingKeys: String, CodingKey {
+        case apiVersion = "ApiVersion"
+      }
     }
     var request = HTTPRequest("GET", "http://localhost/version", unixSocketPath: path)
     request.timeout = timeout

@@ -40,10 +40,10 @@ extension JSONValue {
 
 /// A recursive descent parser over bytes in place.
 struct JSONParser {
-  private let bytes: UnsafeBufferPointer<UInt8>
+  let bytes: UnsafeBufferPointer<UInt8>
   private let duplicates: JSONValue.DuplicateKeys
-  private let maximumDepth: Int
-  private var position = 0
+  let maximumDepth: Int
+  var position = 0
 
   init(bytes: UnsafeBufferPointer<UInt8>, duplicates: JSONValue.DuplicateKeys, maximumDepth: Int) {
     self.bytes = bytes
@@ -65,11 +65,11 @@ struct JSONParser {
     while position < bytes.count, Self.isSpace(bytes[position]) { position += 1 }
   }
 
-  private func problem(_ text: String) -> JSONSyntaxError { JSONSyntaxError(offset: position, problem: text) }
+  func problem(_ text: String) -> JSONSyntaxError { JSONSyntaxError(offset: position, problem: text) }
 
-  private var current: UInt8? { position < bytes.count ? bytes[position] : nil }
+  var current: UInt8? { position < bytes.count ? bytes[position] : nil }
 
-  private mutating func value(depth: Int) throws(JSONSyntaxError) -> JSONValue {
+  mutating func value(depth: Int) throws(JSONSyntaxError) -> JSONValue {
     guard depth < maximumDepth else { throw problem("more than \(maximumDepth) levels of nesting") }
     switch current {
     case 0x7B: return try object(depth: depth)
@@ -185,7 +185,7 @@ struct JSONParser {
     guard position > start else { throw problem("a digit is expected") }
   }
 
-  private mutating func string() throws(JSONSyntaxError) -> String {
+  mutating func string() throws(JSONSyntaxError) -> String {
     position += 1
     let start = position
     while position < bytes.count {

@@ -17,11 +17,13 @@
 #include <sys/mount.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
 #include <termios.h>
@@ -29,3 +31,28 @@
 
 /// prctl is variadic: Swift can't call it.
 static inline int clinux_prctl(int option, unsigned long argument) { return prctl(option, argument, 0, 0, 0); }
+
+/// What a child process is made of. Descriptors 0, 1 and 2 of the child are `input`, `output` and `error`; it keeps no other.
+struct clinux_child {
+  const char *path;
+  char *const *argv;
+  char *const *envp;
+  /// NULL: the parent's.
+  const char *directory;
+  int input, output, error;
+  /// Sent to the child when the thread that made it ends.
+  int death_signal;
+};
+
+/// Starts a child in a process group of its own, with default signal handling and nothing blocked.
+/// Returns its pid, or the negative errno of what failed, the exec included.
+pid_t clinux_spawn(const struct clinux_child *child);
+
+/// A descriptor that becomes readable when the process ends; -1 where the kernel can't.
+static inline int clinux_pidfd_open(pid_t pid) {
+#ifdef SYS_pidfd_open
+  return (int)syscall(SYS_pidfd_open, pid, 0);
+#else
+  return -1;
+#endif
+}

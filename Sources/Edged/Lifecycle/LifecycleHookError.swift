@@ -5,7 +5,7 @@ public enum LifecycleHookError: Error, Sendable, Hashable, CustomStringConvertib
   /// The engine could not run the command.
   case notRun(String)
   /// There was no answer to the request.
-  case notAnswered(url: String, reason: String)
+  case notAnswered(String)
   /// The hook names a port or a host that isn't there.
   case noTarget(String)
   /// The hook has no action that is allowed.
@@ -17,7 +17,7 @@ public enum LifecycleHookError: Error, Sendable, Hashable, CustomStringConvertib
     switch self {
     case .exited(let code): "the command exited with code \(code)"
     case .notRun(let reason): "the command could not be run: \(reason)"
-    case .notAnswered(let url, let reason): "Get \"\(url)\": \(reason)"
+    case .notAnswered(let reason): reason
     case .noTarget(let reason): reason
     case .invalidHandler: "invalid handler: allowed are exec, httpGet and sleep"
     case .outOfTime(let limit): "it took longer than the \(limit.formattedSeconds) that remained of the grace period"

@@ -74,7 +74,7 @@ public struct LifecycleHooks: Sendable {
     } catch {
       if error is CancellationError || Task.isCancelled { throw CancellationError() }
       guard url.scheme == "https", Self.isPlainHTTPReply(error), let plain = URL(string: "http" + url.absoluteString.dropFirst(5)) else {
-        throw LifecycleHookError.notAnswered(url: url.absoluteString, reason: "\(error)")
+        throw LifecycleHookError.notAnswered(HTTPGetter.describe(error, url: url))
       }
       // Credentials were meant for an encrypted connection only.
       let fields = headers.filter { $0.name.lowercased() != "authorization" }
@@ -82,11 +82,11 @@ public struct LifecycleHooks: Sendable {
         _ = try await http.get(plain, headers: fields, limit: nil)
       } catch {
         if error is CancellationError || Task.isCancelled { throw CancellationError() }
-        throw LifecycleHookError.notAnswered(url: plain.absoluteString, reason: "\(error)")
+        throw LifecycleHookError.notAnswered(HTTPGetter.describe(error, url: plain))
       }
       events.record(
         pod, fieldPath: LifecycleHooks.fieldPath(of: container, in: pod), .warning, reason: "LifecycleHTTPFallback",
-        message: "the HTTPS lifecycle hook \(url.absoluteString) of container \(container.name) was answered in plain HTTP, "
+        message: "the HTTPS lifecycle hook of container \(container.name) was answered in plain HTTP, "
           + "so the request was made over HTTP")
     }
   }
@@ -98,7 +98,8 @@ public struct LifecycleHooks: Sendable {
 
   /// Whether a failed handshake looks as if the other side had spoken HTTP: TLS libraries then complain of the first bytes.
   static func isPlainHTTPReply(_ error: any Error) -> Bool {
-    let text = "\(error)".lowercased()
+    guard let error = error as? HTTPError, error.kind == .tls else { return false }
+    let text = error.message.lowercased()
     return ["wrong version number", "http request", "packet length too long", "record layer failure", "unexpected tls packet"]
       .contains { text.contains($0) }
   }

@@ -1,5 +1,6 @@
 import KubernetesAPI
 import Runtime
+import YAML
 
 extension PodOperations {
   /// Engines get at least this many seconds between the stop signal and SIGKILL.
@@ -8,7 +9,7 @@ extension PodOperations {
   /// Stops all containers, sidecars after those they serve, and then the sandboxes.
   ///
   /// Failures are logged; who calls looks at what is left and tries again.
-  func stopPod(_ pod: Pod, _ record: PodRecord, gracePeriod: Int64, isDeleted: Bool) async {
+  func stopPod(_ pod: Pod, _ record: PodRecord, gracePeriod: Int64) async {
     await withTaskGroup(of: Void.self) { group in
       let order = StopOrder(pod)
       for container in record.containers where container.state == .running || container.state == .unknown {
@@ -49,7 +50,7 @@ extension PodOperations {
   }
 
   /// Runs the preStop hook and stops the container, together within the grace period.
-  private func stop(_ container: ContainerRecord, of pod: Pod, gracePeriod: Int64, message: String) async {
+  func stop(_ container: ContainerRecord, of pod: Pod, gracePeriod: Int64, message: String) async {
     let fieldPath = pod.fieldPath(ofContainer: container.name)
     events.record(pod, fieldPath: fieldPath, .normal, reason: "Killing", message: message)
     let clock = ContinuousClock()
@@ -82,6 +83,6 @@ extension PodOperations {
   private func preStopHook(of container: ContainerRecord, _ pod: Pod) -> LifecycleHandler? {
     if let spec = pod.container(container.name), spec.command != nil || spec.lifecycle != nil { return spec.lifecycle?.preStop }
     guard let text = container.annotations[RuntimeAnnotation.preStopHandler] else { return nil }
-    return try? JSONText.decode(LifecycleHandler.self, from: text)
+    return try? JSONValue(json: text).decode()
   }
 }

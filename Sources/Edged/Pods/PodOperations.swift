@@ -15,7 +15,9 @@ struct PodOperations: Sendable {
   let hooks: LifecycleHooks
   let images: ImagePuller
   let volumes: PodVolumes
-  let cgroups: PodCgroups?
+  let cgroups: PodCgroups
+  let blueprint: PodBlueprint
+  let links: ContainerLogLinks
   let agentStarted: Timestamp
   let logger: Logger
 
@@ -92,7 +94,7 @@ struct PodOperations: Sendable {
       at: container.terminationMessageFile, policy: container.fallsBackToLogs ? .fallbackToLogsOnError : .file,
       exitCode: container.exitCode
     ) { lines, bytes in
-      try LogTail.lastLines(of: container.logPath, lines: lines, bytes: bytes)
+      Array(try LogReader.lastLines(of: container.logPath, lines: lines, limit: bytes).utf8)
     }
     return TerminationMessageFile.limited(message, containerCount: pod.containerCount)
   }
@@ -102,7 +104,9 @@ struct PodOperations: Sendable {
   /// Gives back what a pod that has ended holds on the node; its logs and its dead containers stay.
   func releaseResources(of uid: String, _ pod: Pod) async throws {
     try await volumes.tearDown(uid)
-    try await cgroups?.remove(podUID: uid)
+    try await cgroups.remove(podUID: uid, qos: QOSClass.of(pod).cgroup)
+    // A pod that isn't known any more: its quality of service is only in the name of its group.
+    for group in cgroups.list() where group.uid == uid { try await cgroups.remove(podUID: uid, qos: group.qos) }
   }
 
   /// Removes the last traces of a pod.
@@ -116,7 +120,7 @@ struct PodOperations: Sendable {
     try await view.refresh(pod.uid)
     try await volumes.removeDirectory(pod.uid)
     try FileSystem.removeTree(paths.podLogDirectory(namespace: pod.namespace, name: pod.name, uid: pod.uid))
-    ContainerLogLinks(paths: paths).removeAll(ofPod: pod)
+    links.removeDead(running: Set(await view.all.flatMap(\.runningContainers).map(\.id)))
   }
 
   /// Removes a container that doesn't run, and its log.
@@ -146,18 +150,8 @@ struct PodOperations: Sendable {
 /// What the configuration says about running pods.
 struct PodSettings: Sendable {
   var maxContainerRestartPeriod: Duration
-  var seccompDefault: Bool
-  var clusterDNS: [String]
-  var clusterDomain: String
-  /// The node's resolv.conf; "" for none.
-  var resolvConf: String
-  var cpuCFSQuota: Bool
-  var cpuCFSQuotaPeriod: Duration
-  var allowedUnsafeSysctls: [String]
-  var podPidsLimit: Int64
   /// How many dead containers of one name are kept beside the newest; negative for all.
   var deadContainersKept: Int
-  var singleProcessOOMKill: Bool
 }
 
 extension PodStatus {

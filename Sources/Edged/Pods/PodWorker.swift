@@ -17,7 +17,6 @@ actor PodWorker {
   private var ending: Ending?
   private var stopsAfterStep = false
   private var step: Task<Void, Never>?
-  private var isSettingUp = true
 
   var backoff: CrashLoopBackoff
   /// By container name: why its last start failed, until it succeeds.
@@ -65,7 +64,6 @@ actor PodWorker {
   func update(_ pod: Pod) {
     self.pod = pod
     failures = [:]
-    isSettingUp = true
     wakeup.signal()
   }
 
@@ -129,6 +127,11 @@ actor PodWorker {
       let record = await operations.view.record(of: uid) ?? emptyRecord
       await operations.updateProbes(pod, record)
       let now = Timestamp.now
+      if status.startTime == nil, let refusal = operations.blueprint.refusal(of: pod) {
+        operations.events.record(pod, fieldPath: nil, .warning, reason: refusal.reason, message: refusal.message)
+        end(reason: refusal.reason, message: "Pod was rejected: \(refusal.message)")
+        return
+      }
       if let deadline = activeDeadline, deadline <= now {
         operations.events.record(
           pod, fieldPath: nil, .normal, reason: "DeadlineExceeded",
@@ -196,7 +199,7 @@ actor PodWorker {
 
   private func carryOut(_ plan: PodPlan, _ record: PodRecord) async {
     if plan.stopsPod {
-      await operations.stopPod(pod, record, gracePeriod: pod.gracePeriod, isDeleted: false)
+      await operations.stopPod(pod, record, gracePeriod: pod.gracePeriod)
     }
     await withTaskGroup(of: Void.self) { group in
       for kill in plan.kills {
@@ -211,8 +214,7 @@ actor PodWorker {
     let setup: PodSetup
     do {
       setup = try await operations.prepare(
-        pod, record, newSandboxAttempt: plan.newSandboxAttempt, refreshVolumes: isSettingUp, firstContainer: firstContainer(plan))
-      isSettingUp = false
+        pod, record, newSandboxAttempt: plan.newSandboxAttempt)
       sandboxFailure = nil
     } catch {
       if Task.isCancelled { return }
@@ -224,8 +226,6 @@ actor PodWorker {
       await start(container, kind, setup, record)
     }
   }
-
-  private func firstContainer(_ plan: PodPlan) -> Container? { containers(plan).first?.1 }
 
   private func containers(_ plan: PodPlan) -> [(ContainerKind, Container)] {
     let ephemeral = pod.spec.ephemeralContainers ?? []
@@ -259,10 +259,10 @@ actor PodWorker {
 
   private func takeDown() async {
     let gracePeriod = ending?.gracePeriod ?? pod.gracePeriod
-    operations.probes.stopLivenessAndStartup(podUID: uid)
+    await operations.probes.stopLivenessAndStartup(podUID: uid)
     let record = await currentRecord()
     publishStatus(record, now: .now)
-    await operations.stopPod(pod, record, gracePeriod: gracePeriod, isDeleted: !isWished)
+    await operations.stopPod(pod, record, gracePeriod: gracePeriod)
     if Task.isCancelled { return }
     let left = await currentRecord()
     if left.isAlive {

@@ -50,6 +50,12 @@ struct HTTPGetter: Sendable {
     return fields
   }
 
+  /// What went wrong with a request. A URL's query may hold a secret, so it is left out.
+  static func describe(_ error: any Error, url: URL) -> String {
+    if let error = error as? HTTPError { return "\(error)" }
+    return "GET \(url.absoluteString.prefix { $0 != "?" && $0 != "#" }): \(error)"
+  }
+
   private static func redirect(of response: HTTPResponse, from url: URL) -> (url: URL, isAbsolute: Bool)? {
     guard [301, 302, 303, 307, 308].contains(response.status), let location = response.header("Location"), !location.isEmpty,
       let parsed = URL(string: location), let target = URL(string: location, relativeTo: url)?.absoluteURL,

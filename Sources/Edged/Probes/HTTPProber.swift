@@ -18,7 +18,7 @@ struct HTTPProber: Sendable {
       default: return .failure("HTTP probe failed with statuscode: \(reply.status)")
       }
     } catch {
-      return .failure("Get \"\(url.absoluteString)\": \(error)")
+      return .failure(HTTPGetter.describe(error, url: url))
     }
   }
 }

@@ -33,7 +33,7 @@ enum HTTPTargetError: Error, Sendable, CustomStringConvertible {
 
   var description: String {
     switch self {
-    case .invalidURL(let text): "\"\(text)\" is no URL"
+    case .invalidURL(let text): "\"\(text.prefix { $0 != "?" })\" is no URL"
     }
   }
 }

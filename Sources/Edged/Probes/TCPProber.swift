@@ -7,7 +7,7 @@ struct TCPProber: Sendable {
   func attempt(host: String, port: Int, limit: Duration) async -> ProbeOutcome {
     do {
       let client = client
-      let connection = try await withTimeLimit(limit) { try await client.connect(host: host, port: port) }
+      let connection = try await withTimeLimit(limit) { try await client.connect(host: host, port: port, connectTimeout: limit) }
       await connection.close()
       return .success()
     } catch {

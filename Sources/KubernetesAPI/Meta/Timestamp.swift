@@ -9,7 +9,11 @@ public struct Timestamp: Sendable, Hashable, Comparable {
 
   public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
-  public init(seconds: Int64) { self.nanoseconds = seconds * 1_000_000_000 }
+  /// Saturates at the limits of nanoseconds in 64 bits: the years 1677 and 2262.
+  public init(seconds: Int64) {
+    let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+    self.nanoseconds = overflow ? (seconds < 0 ? .min : .max) : product
+  }
 
   /// The system's wall clock now.
   public static var now: Timestamp {
@@ -18,7 +22,7 @@ public struct Timestamp: Sendable, Hashable, Comparable {
   }
 
   /// Whole seconds since the epoch, rounded down.
-  public var seconds: Int64 { nanoseconds >= 0 ? nanoseconds / 1_000_000_000 : (nanoseconds - 999_999_999) / 1_000_000_000 }
+  public var seconds: Int64 { nanoseconds / 1_000_000_000 - (nanoseconds % 1_000_000_000 < 0 ? 1 : 0) }
 
   /// The same point in time without its fraction of a second, as it goes over the wire.
   public var truncatedToSeconds: Timestamp { Timestamp(seconds: seconds) }
@@ -26,10 +30,15 @@ public struct Timestamp: Sendable, Hashable, Comparable {
   public static func < (a: Timestamp, b: Timestamp) -> Bool { a.nanoseconds < b.nanoseconds }
 
   public static func + (time: Timestamp, duration: Duration) -> Timestamp {
-    Timestamp(nanoseconds: time.nanoseconds + duration.wholeNanoseconds)
+    time.adding(duration.wholeNanoseconds)
   }
 
-  public static func - (a: Timestamp, b: Timestamp) -> Duration { .nanoseconds(a.nanoseconds - b.nanoseconds) }
+  public static func - (a: Timestamp, b: Timestamp) -> Duration { .nanoseconds(a.nanoseconds) - .nanoseconds(b.nanoseconds) }
+
+  private func adding(_ count: Int64) -> Timestamp {
+    let (sum, overflow) = nanoseconds.addingReportingOverflow(count)
+    return Timestamp(nanoseconds: overflow ? (count < 0 ? .min : .max) : sum)
+  }
 }
 
 extension Timestamp: CustomStringConvertible {
@@ -44,7 +53,8 @@ extension Timestamp: CustomStringConvertible {
     text += Self.padded(secondOfDay / 3600, 2) + ":" + Self.padded(secondOfDay / 60 % 60, 2) + ":"
     text += Self.padded(secondOfDay % 60, 2)
     if fractionDigits > 0 {
-      let fraction = Self.padded(Int(nanoseconds - seconds * 1_000_000_000), 9)
+      let remainder = nanoseconds % 1_000_000_000
+      let fraction = Self.padded(Int(remainder < 0 ? remainder + 1_000_000_000 : remainder), 9)
       text += "." + fraction.prefix(fractionDigits)
     }
     return text + "Z"
@@ -67,6 +77,14 @@ extension Timestamp: CustomStringConvertible {
     let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
     let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
     return (Int(year), Int(month), Int(day))
+  }
+
+  private static func lastDay(ofMonth month: Int, year: Int) -> Int {
+    switch month {
+    case 2: year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28
+    case 4, 6, 9, 11: 30
+    default: 31
+    }
   }
 
   private static func days(year: Int, month: Int, day: Int) -> Int64 {
@@ -95,7 +113,7 @@ extension Timestamp {
     guard bytes.count >= 20, bytes[4] == 0x2D, bytes[7] == 0x2D, bytes[10] | 0x20 == 0x74, bytes[13] == 0x3A,
       bytes[16] == 0x3A, let year = number(0..<4), let month = number(5..<7), let day = number(8..<10),
       let hour = number(11..<13), let minute = number(14..<16), let second = number(17..<19),
-      (1...12).contains(month), (1...31).contains(day), hour < 24, minute < 60, second <= 60
+      (1...12).contains(month), (1...Self.lastDay(ofMonth: month, year: year)).contains(day), hour < 24, minute < 60, second < 60
     else { return nil }
     var index = 19
     var fraction: Int64 = 0
@@ -107,6 +125,7 @@ extension Timestamp {
         scale /= 10
         index += 1
       }
+      guard index > 20 else { return nil }
     }
     guard index < bytes.count else { return nil }
     var offset = 0
@@ -115,13 +134,13 @@ extension Timestamp {
       guard index == bytes.count - 1 else { return nil }
     case 0x2B, 0x2D:
       guard index + 6 == bytes.count, let hours = number(index + 1..<index + 3),
-        let minutes = number(index + 4..<index + 6)
+        let minutes = number(index + 4..<index + 6), bytes[index + 3] == 0x3A, hours < 24, minutes < 60
       else { return nil }
       offset = (hours * 3600 + minutes * 60) * (bytes[index] == 0x2B ? 1 : -1)
     default: return nil
     }
     let secondOfDay = hour * 3600 + minute * 60 + second - offset
-    self.init(nanoseconds: (Self.days(year: year, month: month, day: day) * 86400 + Int64(secondOfDay)) * 1_000_000_000 + fraction)
+    self = Timestamp(seconds: Self.days(year: year, month: month, day: day) * 86400 + Int64(secondOfDay)).adding(fraction)
   }
 }
 
@@ -142,9 +161,9 @@ extension Timestamp: Codable {
 }
 
 extension Duration {
-  /// The duration in nanoseconds; fractions of a nanosecond are dropped.
+  /// The duration in nanoseconds; fractions of a nanosecond are dropped. Saturates at 292 years.
   public var wholeNanoseconds: Int64 {
     let (seconds, attoseconds) = components
-    return seconds * 1_000_000_000 + attoseconds / 1_000_000_000
+    return Int64(clamping: Int128(seconds) * 1_000_000_000 + Int128(attoseconds / 1_000_000_000))
   }
 }

@@ -25,7 +25,8 @@ extension CRIRuntime {
     request.stdout = options.stdout
     request.stderr = options.stderr
     let reply: CRIExecResponse = try await call("Exec", request)
-    return try await RemoteCommand.connect(url: reply.url, operation: "Exec", options: options, reportsExit: true, http: http)
+    return try await RemoteCommand.connect(
+      url: reply.url, operation: "Exec", options: options, reportsExit: true, http: http, timeout: requestTimeout)
   }
 
   public func attach(_ id: String, options: StreamOptions) async throws -> any StreamSession {
@@ -36,6 +37,7 @@ extension CRIRuntime {
     request.stdout = options.stdout
     request.stderr = options.stderr
     let reply: CRIAttachResponse = try await call("Attach", request)
-    return try await RemoteCommand.connect(url: reply.url, operation: "Attach", options: options, reportsExit: false, http: http)
+    return try await RemoteCommand.connect(
+      url: reply.url, operation: "Attach", options: options, reportsExit: false, http: http, timeout: requestTimeout)
   }
 }

@@ -2,7 +2,7 @@ extension CRIRuntime {
   public func imageStatus(_ reference: String) async throws -> CRIImage? {
     var request = CRIImageStatusRequest()
     request.image.image = reference
-    let reply: CRIImageStatusResponse = try await call(.image, "ImageStatus", request)
+    let reply: CRIImageStatusResponse = try await call(.image, "ImageStatus", request, timeout: requestTimeout)
     return reply.hasImage ? try reply.image.validated() : nil
   }
 
@@ -16,16 +16,16 @@ extension CRIRuntime {
   }
 
   public func listImages() async throws -> [CRIImage] {
-    try await call(.image, "ListImages", CRIListImagesRequest(), reply: CRIListImagesResponse.self).images
+    try await call(.image, "ListImages", CRIListImagesRequest(), timeout: requestTimeout, reply: CRIListImagesResponse.self).images
   }
 
   public func removeImage(_ reference: String) async throws {
     var request = CRIRemoveImageRequest()
     request.image.image = reference
-    try await callUnlessGone(.image, "RemoveImage", request)
+    try await callUnlessGone("RemoveImage", request, of: .image)
   }
 
   public func imageFsInfo() async throws -> CRIImageFsInfoResponse {
-    try await call(.image, "ImageFsInfo", CRIImageFsInfoRequest())
+    try await call(.image, "ImageFsInfo", CRIImageFsInfoRequest(), timeout: requestTimeout)
   }
 }

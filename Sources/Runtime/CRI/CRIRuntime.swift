@@ -39,15 +39,13 @@ public final class CRIRuntime: ContainerRuntime {
     }
   }
 
-  /// With the ordinary time limit.
-  func call<Reply: Message>(
-    _ service: Service = .runtime, _ method: String, _ request: some Message, reply: Reply.Type = Reply.self
-  ) async throws -> Reply {
-    try await call(service, method, request, timeout: requestTimeout)
+  /// A call to the runtime service with the ordinary time limit.
+  func call<Reply: Message>(_ method: String, _ request: some Message, reply: Reply.Type = Reply.self) async throws -> Reply {
+    try await call(.runtime, method, request, timeout: requestTimeout)
   }
 
   /// A call for which it is as good when its object is gone.
-  func callUnlessGone(_ service: Service = .runtime, _ method: String, _ request: some Message, extra: Duration = .zero) async throws {
+  func callUnlessGone(_ method: String, _ request: some Message, of service: Service = .runtime, extra: Duration = .zero) async throws {
     do {
       let _: CRIEmpty = try await call(service, method, request, timeout: requestTimeout + extra)
     } catch let error as RuntimeError where error.code == .notFound {}

@@ -12,7 +12,11 @@ struct ContainerdConfigInfo: Decodable {
     var options: Options?
   }
   struct Options: Decodable {
-    var SystemdCgroup: Bool?  // swift-format-ignore: AlwaysUseLowerCamelCase
+    var systemdCgroup: Bool?
+
+    enum CodingKeys: String, CodingKey {
+      case systemdCgroup = "SystemdCgroup"
+    }
   }
 
   var containerd: Containerd?
@@ -23,6 +27,6 @@ struct ContainerdConfigInfo: Decodable {
       let handler = info.containerd?.runtimes?[info.containerd?.defaultRuntimeName ?? "runc"],
       handler.runtimeType?.hasPrefix("io.containerd.runc.") == true
     else { return nil }
-    return handler.options?.SystemdCgroup == true ? .systemd : .cgroupfs
+    return handler.options?.systemdCgroup == true ? .systemd : .cgroupfs
   }
 }

@@ -6,98 +6,62 @@ import Synchronization
 /// Kubernetes' remote command protocol, version 4, over SPDY/3.1: of the two transports that engines serve it over, WebSocket has no
 /// way to end the command's input alone, so that `exec -i … cat` would never finish.
 final class RemoteCommand: StreamSession {
+  static let protocolVersion = "v4.channel.k8s.io"
+
   let output: AsyncThrowingStream<StreamOutput, any Error>
 
   private let operation: String
   private let connection: RawConnection
-  private let writer: FrameWriter
-  private let stdin: UInt32?
-  private let resize: UInt32?
+  private let streams: RemoteCommandStreams
+  private let reader: RemoteCommandOutput
 
-  private init(
-    operation: String, connection: RawConnection, writer: FrameWriter, streams: RemoteCommandStreams, received: [UInt8],
-    reportsExit: Bool
-  ) {
+  private init(operation: String, connection: RawConnection, streams: RemoteCommandStreams, reportsExit: Bool) {
     self.operation = operation
     self.connection = connection
-    self.writer = writer
-    stdin = streams.stdin
-    resize = streams.resize
-    let reader = RemoteCommandOutput(
-      operation: operation, connection: connection, writer: writer, streams: streams, received: received, reportsExit: reportsExit)
+    self.streams = streams
+    let reader = RemoteCommandOutput(operation: operation, connection: connection, streams: streams, reportsExit: reportsExit)
+    self.reader = reader
     // Bytes are taken from the socket only when someone asks, so a slow reader slows the process down.
     output = AsyncThrowingStream { try await reader.next() }
   }
 
   /// - Parameters:
+  ///   - url: `http://127.0.0.1:<port>/exec/<token>`. Whoever knows the token may connect, so it is never shown.
   ///   - operation: CRI's word, for errors.
   ///   - reportsExit: Whether the end of the streams is the end of a process.
-  static func connect(url text: String, operation: String, options: StreamOptions, reportsExit: Bool, http: HTTPClient) async throws
-    -> RemoteCommand
-  {
-    guard let url = StreamingURL(text) else {
-      // Whoever knows the token may connect, so the URL is not shown.
-      throw RuntimeError(.unsupported, operation: operation, message: "the engine's streaming URL is no plain http:// URL")
+  ///   - timeout: For the connection, not for the command.
+  static func connect(
+    url: String, operation: String, options: StreamOptions, reportsExit: Bool, http: HTTPClient, timeout: Duration
+  ) async throws -> RemoteCommand {
+    guard url.hasPrefix("http://") else {
+      throw RuntimeError(.unsupported, operation: operation, message: "the engine's streaming URL is no http:// URL")
     }
+    var request = HTTPRequest(
+      "POST", url,
+      headers: [
+        HTTPField("Connection", "Upgrade"), HTTPField("Upgrade", "SPDY/3.1"),
+        HTTPField("X-Stream-Protocol-Version", protocolVersion),
+      ])
+    request.timeout = timeout
     do {
-      let connection = try await http.connect(host: url.host, port: url.port)
-      do {
-        let received = try await upgrade(connection, url: url, operation: operation)
-        let streams = RemoteCommandStreams(options)
-        let writer = FrameWriter(connection)
-        try await writer.write(streams.openingFrames())
-        return RemoteCommand(
-          operation: operation, connection: connection, writer: writer, streams: streams, received: received,
-          reportsExit: reportsExit)
-      } catch {
-        await connection.close()
-        throw error
+      let upgrade = try await http.upgrade(request)
+      let chosen = upgrade.header("X-Stream-Protocol-Version") ?? ""
+      guard upgrade.status == 101, chosen == protocolVersion else {
+        await upgrade.connection.close()
+        throw RuntimeError(
+          .unsupported, operation: operation,
+          message: "the streaming server answered \(upgrade.status) with protocol \"\(chosen)\", wanted is \(protocolVersion)")
       }
+      let streams = RemoteCommandStreams(options)
+      try await upgrade.connection.write(streams.openingFrames())
+      return RemoteCommand(operation: operation, connection: upgrade.connection, streams: streams, reportsExit: reportsExit)
     } catch let error as HTTPError {
-      throw RuntimeError(.unavailable, operation: operation, message: "\(url.authority): \(error.message)")
+      throw translate(error, operation: operation)
     }
-  }
-
-  /// Asks for SPDY; returns what came after the reply's head.
-  private static func upgrade(_ connection: RawConnection, url: StreamingURL, operation: String) async throws -> [UInt8] {
-    let head = """
-      POST \(url.path) HTTP/1.1\r
-      Host: \(url.authority)\r
-      Connection: Upgrade\r
-      Upgrade: SPDY/3.1\r
-      X-Stream-Protocol-Version: v4.channel.k8s.io\r
-      Content-Length: 0\r
-      \r
-
-      """
-    try await connection.write(Array(head.utf8))
-    var received: [UInt8] = []
-    var end: Int?
-    while end == nil {
-      guard received.count <= 16 << 10, let chunk = try await connection.read() else {
-        throw RuntimeError(.unavailable, operation: operation, message: "the engine's streaming server gave no complete reply")
-      }
-      received.append(contentsOf: chunk)
-      end = UpgradeReply.endOfHead(received)
-    }
-    let reply = UpgradeReply(received[..<(end ?? 0)])
-    let rest = Array(received[(end ?? 0)...])
-    guard reply.status == 101 else {
-      let code: RuntimeError.Code = reply.status == 404 ? .notFound : .unknown
-      throw RuntimeError(
-        code, operation: operation,
-        message: "the streaming server answered \(reply.status): \(String(decoding: rest.prefix(512), as: UTF8.self))")
-    }
-    guard reply.protocolVersion == "v4.channel.k8s.io" else {
-      throw RuntimeError(
-        .unsupported, operation: operation,
-        message: "the streaming server chose the protocol \"\(reply.protocolVersion)\" where v4.channel.k8s.io was asked for")
-    }
-    return rest
   }
 
   func write(_ bytes: [UInt8]) async throws {
-    guard let stdin else {
+    guard let stdin = streams.stdin else {
       throw RuntimeError(.failedPrecondition, operation: operation, message: "the session was opened without input")
     }
     var position = 0
@@ -109,25 +73,36 @@ final class RemoteCommand: StreamSession {
   }
 
   func closeInput() async throws {
-    guard let stdin else { return }
+    guard let stdin = streams.stdin else { return }
     try await send(SPDYFrame.data(stream: stdin, [], isLast: true))
   }
 
   func resize(columns: UInt16, rows: UInt16) async throws {
-    guard let resize else { return }
+    guard let resize = streams.resize else { return }
     try await send(SPDYFrame.data(stream: resize, Array(#"{"Width":\#(columns),"Height":\#(rows)}"#.utf8)))
   }
 
   func close() async {
-    writer.markClosed()
+    reader.expectEnd()
     await connection.close()
   }
 
   private func send(_ frame: [UInt8]) async throws {
     do {
-      try await writer.write(frame)
+      try await connection.write(frame)
     } catch let error as HTTPError {
-      throw RuntimeError(.unavailable, operation: operation, message: error.message)
+      throw Self.translate(error, operation: operation)
+    }
+  }
+
+  static func translate(_ error: HTTPError, operation: String) -> RuntimeError {
+    switch error.kind {
+    case .timedOut: RuntimeError(.deadlineExceeded, operation: operation, message: error.message)
+    case .upgradeRefused(let status, let body):
+      RuntimeError(
+        status == 404 ? .notFound : .unknown, operation: operation,
+        message: "the streaming server answered \(status): \(body.prefix(512))")
+    default: RuntimeError(.unavailable, operation: operation, message: error.message)
     }
   }
 }

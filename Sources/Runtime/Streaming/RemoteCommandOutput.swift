@@ -1,4 +1,5 @@
 import Curl
+import Synchronization
 
 /// The reading side of a remote command.
 actor RemoteCommandOutput {
@@ -7,7 +8,6 @@ actor RemoteCommandOutput {
 
   private let operation: String
   private let connection: RawConnection
-  private let writer: FrameWriter
   private let streams: RemoteCommandStreams
   private let reportsExit: Bool
   private var decoder = SPDYDecoder()
@@ -16,18 +16,18 @@ actor RemoteCommandOutput {
   private var open: Set<UInt32>
   private var isDone = false
 
-  init(
-    operation: String, connection: RawConnection, writer: FrameWriter, streams: RemoteCommandStreams, received: [UInt8],
-    reportsExit: Bool
-  ) {
+  private let isEndExpected = Atomic(false)
+
+  init(operation: String, connection: RawConnection, streams: RemoteCommandStreams, reportsExit: Bool) {
     self.operation = operation
     self.connection = connection
-    self.writer = writer
     self.streams = streams
     self.reportsExit = reportsExit
     open = Set([streams.error, streams.stdout, streams.stderr].compactMap { $0 })
-    decoder.append(received)
   }
+
+  /// Our own side disconnects: no error.
+  nonisolated func expectEnd() { isEndExpected.store(true, ordering: .relaxed) }
 
   func next() async throws -> StreamOutput? {
     while !isDone {
@@ -39,10 +39,10 @@ actor RemoteCommandOutput {
         guard let chunk = try await connection.read() else { return try await end() }
         decoder.append(chunk)
       } catch let error as HTTPError {
-        if writer.isClosed || !status.isEmpty { return try await end() }
+        if isEndExpected.load(ordering: .relaxed) || !status.isEmpty { return try await end() }
         isDone = true
         await connection.close()
-        throw RuntimeError(.unavailable, operation: operation, message: error.message)
+        throw RemoteCommand.translate(error, operation: operation)
       } catch {
         isDone = true
         await connection.close()
@@ -66,7 +66,7 @@ actor RemoteCommandOutput {
       open.remove(stream)
       isDone = open.isEmpty
     // Our own pings would be odd.
-    case .ping(let id): if id % 2 == 0 { try await writer.write(SPDYFrame.pong(id: id)) }
+    case .ping(let id): if id % 2 == 0 { try await connection.write(SPDYFrame.pong(id: id)) }
     case .goAway: isDone = true
     }
     return nil
@@ -75,7 +75,7 @@ actor RemoteCommandOutput {
   /// The last element, when there is one.
   private func end() async throws -> StreamOutput? {
     isDone = true
-    let isOurs = writer.isClosed
+    let isOurs = isEndExpected.load(ordering: .relaxed)
     await connection.close()
     if status.isEmpty {
       if isOurs { return nil }

@@ -1,0 +1,180 @@
+import KubernetesAPI
+import Runtime
+
+/// What a pod's containers are started in.
+struct PodSetup: Sendable {
+  var sandboxID: String
+  var sandboxConfig: CRIPodSandboxConfig
+  /// The host's in the host's network.
+  var ips: [String]
+  var volumes: [String: PreparedVolume]
+}
+
+extension PodOperations {
+  // MARK: The pod
+
+  /// Makes everything that the pod's containers need: directories, control group, volumes and, if `newSandboxAttempt` is given, a
+  /// sandbox.
+  func prepare(_ pod: Pod, _ record: PodRecord, newSandboxAttempt: UInt32?) async throws -> PodSetup {
+    try PodDirectories(paths: paths).create(for: pod)
+    let qos = QOSClass.of(pod).cgroup
+    try cgroups.ensure(podUID: pod.uid, qos: qos, limits: blueprint.resources.podCgroup(pod))
+    async let volumes = setUpVolumes(of: pod, addresses(of: pod, record))
+
+    let ready = record.readySandboxes.first
+    let config = try sandboxConfig(pod, attempt: newSandboxAttempt ?? ready?.attempt ?? 0)
+    let sandbox: SandboxRecord
+    if newSandboxAttempt == nil, let ready {
+      sandbox = ready
+    } else {
+      sandbox = try await createSandbox(pod, config)
+    }
+    let ips = pod.spec.hostNetwork == true ? node.hostIPs : sandbox.ips
+    return PodSetup(sandboxID: sandbox.id, sandboxConfig: config, ips: ips, volumes: try await volumes)
+  }
+
+  private func setUpVolumes(of pod: Pod, _ ips: [String]) async throws -> [String: PreparedVolume] {
+    do {
+      return try await volumes.setUp(pod, downward: DownwardAPI(pod: pod, node: node, podIPs: ips))
+    } catch {
+      if !Task.isCancelled { events.record(pod, fieldPath: nil, .warning, reason: "FailedMount", message: "\(error)") }
+      throw error
+    }
+  }
+
+  private func sandboxConfig(_ pod: Pod, attempt: UInt32) throws -> CRIPodSandboxConfig {
+    do {
+      let dns = try blueprint.dns(of: pod)
+      for event in dns.events where attempt == 0 {
+        events.record(pod, fieldPath: nil, .warning, reason: event.reason.rawValue, message: event.message)
+      }
+      return blueprint.sandboxes.build(
+        pod, attempt: attempt, hostname: try blueprint.hostname(of: pod).kernelName, dns: dns.config,
+        cgroupParent: cgroups.cgroupParent(podUID: pod.uid, qos: QOSClass.of(pod).cgroup))
+    } catch {
+      recordSandboxFailure(pod, error)
+      throw error
+    }
+  }
+
+  private func createSandbox(_ pod: Pod, _ config: CRIPodSandboxConfig) async throws -> SandboxRecord {
+    do {
+      let id = try await runtime.runPodSandbox(config, runtimeHandler: "")
+      await view.expect(id, of: pod.uid)
+      return try await view.refreshSandbox(id, of: pod.uid)
+    } catch {
+      if !Task.isCancelled { recordSandboxFailure(pod, error) }
+      throw error
+    }
+  }
+
+  private func recordSandboxFailure(_ pod: Pod, _ error: any Error) {
+    events.record(
+      pod, fieldPath: nil, .warning, reason: "FailedCreatePodSandBox", message: "Failed to create pod sandbox: \(error)")
+  }
+
+  // MARK: Containers
+
+  /// Starts one container: its image, its definition, the container, its hook.
+  /// - Throws: `ContainerStartError`, or `CancellationError`.
+  func start(_ container: Container, _ kind: ContainerKind, of pod: Pod, _ setup: PodSetup, _ record: PodRecord) async throws {
+    let fieldPath = pod.fieldPath(ofContainer: container.name)
+    let image: PresentImage
+    do {
+      image = try await images.ensureImage(
+        for: container, fieldPath: fieldPath, pod: pod, pullSecrets: [], sandboxConfig: setup.sandboxConfig)
+    } catch let error as ImageError {
+      throw ContainerStartError(reason: error.reason.rawValue, message: error.message, retryAt: error.retryAt)
+    }
+    func failing<T>(_ reason: String, _ step: () async throws -> T) async throws -> T {
+      do {
+        return try await step()
+      } catch {
+        if Task.isCancelled { throw CancellationError() }
+        let message = (error as? RuntimeError)?.message ?? "\(error)"
+        events.record(pod, fieldPath: fieldPath, .warning, reason: "Failed", message: "Error: \(message)")
+        throw ContainerStartError(reason: reason, message: message)
+      }
+    }
+
+    let config = try await failing("CreateContainerConfigError") {
+      try await self.config(of: container, kind, pod, setup, record, image)
+    }
+    let id = try await failing("CreateContainerError") {
+      try await runtime.createContainer(config, inSandbox: setup.sandboxID, sandboxConfig: setup.sandboxConfig)
+    }
+    await view.expect(id, of: pod.uid)
+    events.record(pod, fieldPath: fieldPath, .normal, reason: "Created", message: "Created container: \(container.name)")
+    do {
+      try await failing("RunContainerError") { try await runtime.startContainer(id) }
+    } catch {
+      await view.refreshContainer(id)
+      throw error
+    }
+    events.record(pod, fieldPath: fieldPath, .normal, reason: "Started", message: "Started container \(container.name)")
+    linkLog(of: container, id, pod, to: setup.sandboxConfig.logDirectory + "/" + config.logPath)
+    await view.refreshContainer(id)
+    try await runPostStartHook(of: container, id, pod, setup, fieldPath)
+  }
+
+  private func config(
+    of container: Container, _ kind: ContainerKind, _ pod: Pod, _ setup: PodSetup, _ record: PodRecord, _ image: PresentImage
+  ) async throws -> CRIContainerConfig {
+    let downward = DownwardAPI(pod: pod, node: node, podIPs: setup.ips)
+    let environment = try EnvironmentBuilder(downward: downward).build(container)
+    var mounts = try await volumes.mounts(
+      for: container, of: pod, volumes: setup.volumes,
+      environment: Dictionary(environment.variables.map { ($0.name, $0.value) }) { $1 })
+    if !mounts.contains(where: { $0.containerPath == "/etc/hosts" }), let hosts = try blueprint.hosts(of: pod, podIPs: setup.ips) {
+      let file = EtcHostsFile(podUID: pod.uid, paths: paths)
+      try file.write(hosts)
+      mounts.append(file.mount)
+    }
+    mounts.append(try TerminationMessageFile.create(for: container, podUID: pod.uid, paths: paths).mount)
+
+    var parts = ContainerConfigBuilder.Parts(
+      restartCount: restartCount(of: container, pod, record), imageRef: image.ref, image: image.image, environment: environment,
+      mounts: mounts)
+    if case .ephemeral(let target?) = kind { parts.targetID = record.newest(target)?.id }
+    let config = try blueprint.containers.build(pod, container, parts)
+    let seccomp = config.linux.securityContext.seccomp
+    if seccomp.profileType == .localhost {
+      let report = try SeccompProfileCheck.check(path: seccomp.localhostRef)
+      if !report.skippedSyscalls.isEmpty {
+        logger.warning(
+          "the seccomp profile names system calls that this machine doesn't have",
+          metadata: ["profile": "\(seccomp.localhostRef)", "syscalls": "\(report.skippedSyscalls.joined(separator: " "))"])
+      }
+    }
+    return config
+  }
+
+  private func linkLog(of container: Container, _ id: String, _ pod: Pod, to log: String) {
+    do {
+      try links.link(pod: pod.name, namespace: pod.namespace, container: container.name, containerID: id, to: log)
+    } catch {
+      logger.warning("linking a log failed", metadata: ["pod": "\(pod.fullName)", "container": "\(container.name)", "error": "\(error)"])
+    }
+  }
+
+  /// One more than before. Without a trace in the engine, the logs tell how often it was started.
+  private func restartCount(of container: Container, _ pod: Pod, _ record: PodRecord) -> Int {
+    if let newest = record.newest(container.name) { return newest.restartCount + (newest.state == .created ? 0 : 1) }
+    let logs = paths.podLogDirectory(namespace: pod.namespace, name: pod.name, uid: pod.uid) + "/" + container.name
+    return LogDirectory.highestLogNumber(logs).map { $0 + 1 } ?? 0
+  }
+
+  private func runPostStartHook(of container: Container, _ id: String, _ pod: Pod, _ setup: PodSetup, _ fieldPath: String) async throws {
+    guard let hook = container.lifecycle?.postStart else { return }
+    do {
+      try await hooks.run(hook, in: container, id: id, of: pod, podIPs: setup.ips)
+    } catch {
+      if Task.isCancelled { throw CancellationError() }
+      events.record(pod, fieldPath: fieldPath, .warning, reason: "FailedPostStartHook", message: "PostStartHook failed: \(error)")
+      if let record = await view.record(of: pod.uid), let started = record.containers.first(where: { $0.id == id }) {
+        await stop(started, of: pod, gracePeriod: pod.gracePeriod, message: "FailedPostStartHook")
+      }
+      throw ContainerStartError(reason: "PostStartHookError", message: "\(error)")
+    }
+  }
+}
