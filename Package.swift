@@ -48,7 +48,14 @@ let package = Package(
       ],
       swiftSettings: strict),
     .target(name: "LocalAPI", swiftSettings: strict),
-    .target(name: "LocalServer", dependencies: ["Core", "HTTPServer", "LocalAPI", "YAML"], swiftSettings: strict),
+    .target(
+      name: "LocalServer",
+      dependencies: [
+        "Core", "HTTPServer", "KubernetesAPI", "LocalAPI", "YAML",
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ],
+      swiftSettings: strict),
     .target(
       name: "Runtime",
       dependencies: [
@@ -64,13 +71,14 @@ let package = Package(
         "Core", "Curl", "HTTPServer", "KubernetesAPI", "LocalAPI", "Runtime", "YAML", "CLinux",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Metrics", package: "swift-metrics"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "Subprocess", package: "swift-subprocess"),
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "edgecore",
       dependencies: [
-        "Core", "Edged", "LocalServer",
+        "CLinux", "Core", "Edged", "LocalServer", "YAML",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),

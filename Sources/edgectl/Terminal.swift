@@ -1,5 +1,5 @@
 import CLinux
-import Dispatch
+@preconcurrency import Dispatch
 import Glibc
 
 /// The terminal that edgectl runs in.
@@ -41,7 +41,7 @@ struct Terminal {
   static func sizes() -> AsyncStream<(columns: UInt16, rows: UInt16)> {
     AsyncStream { continuation in
       signal(SIGWINCH, SIG_IGN)
-      let source = DispatchSource.makeSignalSource(signal: SIGWINCH)
+      nonisolated(unsafe) let source = DispatchSource.makeSignalSource(signal: SIGWINCH)
       @Sendable func yieldSize() {
         var size = winsize()
         if ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 { continuation.yield((size.ws_col, size.ws_row)) }

@@ -16,7 +16,7 @@ import Testing
       ("Registry/app", "Registry/app", nil, nil, "Registry/app:latest"),
       ("example.com/a/b/c:v1", "example.com/a/b/c", "v1", nil, "example.com/a/b/c:v1"),
       ("[fd00::1]:5000/app:v1", "[fd00::1]:5000/app", "v1", nil, "[fd00::1]:5000/app:v1"),
-      ("a__b.c-d---e/x", "docker.io/a__b.c-d---e/x", nil, nil, "a__b.c-d---e/x:latest"),
+      ("x/a__b.c-d---e", "docker.io/x/a__b.c-d---e", nil, nil, "x/a__b.c-d---e:latest"),
       ("busybox@\(digest)", "docker.io/library/busybox", nil, digest, "busybox@\(digest)"),
       ("busybox:1@\(digest)", "docker.io/library/busybox", "1", digest, "busybox:1@\(digest)"),
     ] as [(String, String, String?, String?, String)])

@@ -26,7 +26,7 @@ private final class LogTestWriter: Sendable {
 
   func reopen() throws {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
-    guard descriptor >= 0 else { throw LogError("open", path) }
+    guard descriptor >= 0 else { throw FileError.last("open", path) }
     state.withLock { state in
       if state.descriptor >= 0 { close(state.descriptor) }
       state.descriptor = descriptor
@@ -82,31 +82,31 @@ private final class LogTestWriter: Sendable {
     let rotation = rotation(size: 20_000, files: 1000, compress: { _ in }) { _ in try writer.reopen() }
     let end = LogTestLatch()
     let reader = try LogReader(path: writer.path) { await end.wait() }
-    let isWriting = Mutex(true)
+    let isDone = LogTestLatch()
 
     async let followed: String = {
       var bytes: [UInt8] = []
       for try await piece in reader { bytes += piece }
       return String(decoding: bytes, as: UTF8.self)
     }()
-    await withTaskGroup(of: Void.self) { group in
+    try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask {
-        while isWriting.withLock({ $0 }) {
+        while !isDone.isOpen {
           for _ in 0..<50 { writer.writeLine() }
           await Task.yield()
         }
       }
       // The follower may be slower than many rotations; each file it needs is there.
-      while LogDirectory.rotated(of: writer.path).count < 20 {
+      while try LogDirectory.rotated(of: writer.path).count < 20 {
         await rotation.check([RunningLog(containerID: "c", path: writer.path)])
         await Task.yield()
       }
-      isWriting.withLock { $0 = false }
+      isDone.open()
     }
     end.open()
     let expected = (0..<writer.count).map { "line \($0)\n" }.joined()
     var kept = ""
-    for path in LogDirectory.rotated(of: writer.path) + [writer.path] {
+    for path in try LogDirectory.rotated(of: writer.path) + [writer.path] {
       for try await piece in try LogReader(path: path) { kept += String(decoding: piece, as: UTF8.self) }
     }
     #expect(kept == expected)
@@ -126,7 +126,7 @@ private final class LogTestWriter: Sendable {
     }
     // The current one, the last one, and three that are compressed.
     #expect(
-      scratch.names() == [
+      try scratch.names() == [
         "0.log", "0.log.20260301-120003.gz", "0.log.20260301-120004.gz", "0.log.20260301-120005.gz", "0.log.20260301-120006",
       ])
     #expect(try scratch.read("0.log.20260301-120006") == String(repeating: "6", count: 100))
@@ -143,14 +143,14 @@ private final class LogTestWriter: Sendable {
     let rotation = rotation { calls.add($0) }
     await rotation.check([small, link, scratch.path + "/none.log"].map { RunningLog(containerID: "c", path: $0) })
     #expect(calls.all == [])
-    #expect(scratch.names() == ["link.log", "small.log", "target"])
+    #expect(try scratch.names() == ["link.log", "small.log", "target"])
   }
 
   @Test func putsTheLogBackWhenTheEngineFails() async throws {
     let path = try scratch.write("0.log", String(repeating: "x", count: 100))
     let rotation = rotation { _ in throw RuntimeError(.unavailable, operation: "ReopenContainerLog", message: "gone") }
     await rotation.check([RunningLog(containerID: "c", path: path)])
-    #expect(scratch.names() == ["0.log"])
+    #expect(try scratch.names() == ["0.log"])
     #expect(await !rotation.isUnsupported)
   }
 
@@ -166,7 +166,7 @@ private final class LogTestWriter: Sendable {
     // Nothing is left to do.
     await rotation.run { logs }
     #expect(calls.all == ["a.log"])
-    #expect(scratch.names() == ["a.log", "b.log"])
+    #expect(try scratch.names() == ["a.log", "b.log"])
   }
 
   @Test func overwritesNoRotatedFile() async throws {
@@ -178,7 +178,7 @@ private final class LogTestWriter: Sendable {
     #expect(calls.all == [])
     #expect(try scratch.read("0.log.20260301-120000") == "precious")
     await rotation.check([RunningLog(containerID: "c", path: path)])
-    #expect(scratch.names() == ["0.log.20260301-120000", "0.log.20260301-120001"])
+    #expect(try scratch.names() == ["0.log.20260301-120000", "0.log.20260301-120001"])
   }
 
   @Test func compressesAgainWhatWasInterrupted() async throws {
@@ -187,15 +187,15 @@ private final class LogTestWriter: Sendable {
     try scratch.write("0.log.20260228-120000.gz", "half")
     let rotation = rotation { _ in try scratch.write("0.log", "") }
     await rotation.check([RunningLog(containerID: "c", path: path)])
-    #expect(scratch.names() == ["0.log", "0.log.20260228-120000.gz", "0.log.20260301-120000"])
+    #expect(try scratch.names() == ["0.log", "0.log.20260228-120000.gz", "0.log.20260301-120000"])
     #expect(try LogFile(path: path + ".20260228-120000.gz").bytes(at: 0, count: 2) == [0x1F, 0x8B])
   }
 
   @Test func rotatesAlthoughCompressionFails() async throws {
     let path = try scratch.write("0.log", String(repeating: "x", count: 100))
     try scratch.write("0.log.20260228-120000", "old")
-    let rotation = rotation(compress: { throw LogError("gzip", $0, code: ENOSPC) }) { _ in try scratch.write("0.log", "") }
+    let rotation = rotation(compress: { throw FileError("gzip", $0, code: ENOSPC) }) { _ in try scratch.write("0.log", "") }
     await rotation.check([RunningLog(containerID: "c", path: path)])
-    #expect(scratch.names() == ["0.log", "0.log.20260228-120000", "0.log.20260301-120000"])
+    #expect(try scratch.names() == ["0.log", "0.log.20260228-120000", "0.log.20260301-120000"])
   }
 }

@@ -9,28 +9,24 @@ final class LogScratch: Sendable {
 
   init() throws {
     var template = Array("/tmp/edged-test-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw LogError("mkdtemp", "/tmp") }
+    guard mkdtemp(&template) != nil else { throw FileError.last("make a directory in", "/tmp") }
     path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
-  deinit { try? LogDirectory.removeTree(path) }
+  deinit { try? FileSystem.removeTree(path) }
 
   /// Writes a file, and makes the directories above it.
   @discardableResult
   func write(_ name: String, _ text: String, flags: Int32 = O_TRUNC) throws -> String {
-    var folder = path
-    for part in name.split(separator: "/").dropLast() {
-      folder += "/" + part
-      if mkdir(folder, 0o755) != 0, errno != EEXIST { throw LogError("mkdir", folder) }
-    }
     let file = path + "/" + name
+    if let folder = FileSystem.parent(of: file) { try FileSystem.makeDirectories(folder, mode: 0o755) }
     let descriptor = open(file, O_WRONLY | O_CREAT | flags, 0o644)
-    guard descriptor >= 0 else { throw LogError("open", file) }
+    guard descriptor >= 0 else { throw FileError.last("open", file) }
     defer { close(descriptor) }
     var bytes = Array(text.utf8)[...]
     while !bytes.isEmpty {
       let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-      guard count > 0 else { throw LogError("write", file) }
+      guard count > 0 else { throw FileError.last("write", file) }
       bytes = bytes.dropFirst(count)
     }
     return file
@@ -38,16 +34,13 @@ final class LogScratch: Sendable {
 
   func append(_ name: String, _ text: String) throws { try write(name, text, flags: O_APPEND) }
 
-  func move(_ from: String, _ to: String) throws {
-    guard rename(path + "/" + from, path + "/" + to) == 0 else { throw LogError("rename", from) }
-  }
+  func move(_ from: String, _ to: String) throws { try FileSystem.rename(path + "/" + from, to: path + "/" + to) }
 
   func read(_ name: String) throws -> String {
-    let file = try LogFile(path: path + "/" + name)
-    return String(decoding: try file.bytes(at: 0, count: Int(file.facts?.size ?? 0)), as: UTF8.self)
+    String(decoding: try FileSystem.read(path + "/" + name, limit: 1 << 20) ?? [], as: UTF8.self)
   }
 
-  func names(_ folder: String = "") -> [String] { LogDirectory.names(in: path + "/" + folder).sorted() }
+  func names(_ folder: String = "") throws -> [String] { try FileSystem.list(path + "/" + folder) }
 }
 
 /// Lets tasks wait until it is opened.
@@ -59,6 +52,8 @@ final class LogTestLatch: Sendable {
   }
 
   private let state = Mutex(State())
+
+  var isOpen: Bool { state.withLock { $0.isOpen } }
 
   func open() {
     let waiters = state.withLock { state in

@@ -19,6 +19,8 @@ public struct FileStatus: Sendable, Hashable {
   public var inode: UInt64
   /// Nanoseconds since the epoch.
   public var modified: Int64
+  /// Of its contents or of what this says about it; nanoseconds since the epoch.
+  public var changed: Int64
 
   init(_ info: stat) {
     kind =
@@ -39,6 +41,7 @@ public struct FileStatus: Sendable, Hashable {
     usedBytes = Int64(info.st_blocks) * 512
     device = UInt64(info.st_dev)
     inode = UInt64(info.st_ino)
+    changed = Int64(info.st_ctim.tv_sec) * 1_000_000_000 + Int64(info.st_ctim.tv_nsec)
     modified = Int64(info.st_mtim.tv_sec) * 1_000_000_000 + Int64(info.st_mtim.tv_nsec)
   }
 

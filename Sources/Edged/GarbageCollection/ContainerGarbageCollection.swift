@@ -1,4 +1,3 @@
-import Glibc
 import KubernetesAPI
 import Logging
 import Runtime
@@ -45,7 +44,7 @@ public actor ContainerGarbageCollection {
   public func collect(sourcesReady: Bool, knownPods: @Sendable () async -> Set<String>) async -> [String] {
     var failures: [String] = []
     do {
-      let logDirectories = LogDirectory.names(in: paths.podLogs)
+      let logDirectories = try FileSystem.list(paths.podLogs)
       let containers = try await runtime.listContainers(nil)
       // After the containers: a sandbox without any that isn't ready doesn't get one any more.
       let sandboxes = try await runtime.listPodSandboxes(nil)
@@ -57,7 +56,7 @@ public actor ContainerGarbageCollection {
       for sandbox in selection.sandboxes(sandboxes, containers: left) { await remove(sandbox, &failures) }
       if let known {
         removeLogDirectories(logDirectories, known, &failures)
-        links.removeDead(running: Set(left.lazy.filter { $0.state == .containerRunning }.map(\.id)))
+        try links.removeDead(running: Set(left.lazy.filter { $0.state == .containerRunning }.map(\.id)))
       }
     } catch {
       if Task.isCancelled { return failures }
@@ -127,7 +126,7 @@ public actor ContainerGarbageCollection {
       // <namespace>_<name>_<uid>; neither part has an underscore of its own.
       let parts = name.split(separator: "_", omittingEmptySubsequences: false)
       guard parts.count == 3, !knownPods.contains(String(parts[2])) else { continue }
-      do { try LogDirectory.removeTree(paths.podLogs + "/" + name) } catch { failures.append("\(error)") }
+      do { try FileSystem.removeTree(paths.podLogs + "/" + name) } catch { failures.append("\(error)") }
     }
   }
 }

@@ -1,4 +1,3 @@
-import Glibc
 import Logging
 import Runtime
 
@@ -20,30 +19,19 @@ public actor ImageGarbageCollection {
     public init() {}
   }
 
-  /// Capacity and free room of a file system, in bytes.
-  public struct DiskSpace: Sendable, Hashable {
-    public var capacity: UInt64
-    public var available: UInt64
-
-    public init(capacity: UInt64, available: UInt64) {
-      self.capacity = capacity
-      self.available = available
-    }
-  }
-
   /// What must be known of the world around: closures, so that only what is used has to exist.
   public struct Surroundings: Sendable {
     /// Ids and names of the images of all containers that exist, running or not.
     public var usedImages: @Sendable () async throws -> Set<String>
     /// The file system at that path.
-    public var diskSpace: @Sendable (_ mountpoint: String) throws -> DiskSpace
+    public var diskSpace: @Sendable (_ mountpoint: String) throws -> FileSystemSpace
     /// Tells users about the node.
     public var nodeEvent: @Sendable (EventType, _ reason: String, _ message: String) -> Void
     public var clock: @Sendable () -> ContinuousClock.Instant = { .now }
 
     public init(
       usedImages: @escaping @Sendable () async throws -> Set<String>,
-      diskSpace: @escaping @Sendable (String) throws -> DiskSpace = { try DiskSpace(at: $0) },
+      diskSpace: @escaping @Sendable (String) throws -> FileSystemSpace = { try FileSystem.space($0) },
       nodeEvent: @escaping @Sendable (EventType, String, String) -> Void
     ) {
       self.usedImages = usedImages
@@ -113,10 +101,10 @@ public actor ImageGarbageCollection {
     _ = await remove(tooOld)
 
     let space = try await imageSpace()
-    let usedPercent = 100 - Int(min(space.available, space.capacity) * 100 / space.capacity)
+    let usedPercent = 100 - Int(min(space.availableBytes, space.capacityBytes) * 100 / space.capacityBytes)
     guard usedPercent >= settings.highThresholdPercent else { return }
-    let wished = space.capacity * UInt64(100 - settings.lowThresholdPercent) / 100
-    let missing = wished - min(wished, space.available)
+    let wished = space.capacityBytes * UInt64(100 - settings.lowThresholdPercent) / 100
+    let missing = wished - min(wished, space.availableBytes)
     let selected = selection.toFree(missing, Array(records.values), inUse: inUse, now: now)
     let (freed, failures) = await remove(selected)
     if freed < missing {
@@ -167,13 +155,13 @@ public actor ImageGarbageCollection {
     hasLooked = true
   }
 
-  private func imageSpace() async throws -> DiskSpace {
+  private func imageSpace() async throws -> FileSystemSpace {
     let info = try await service.imageFsInfo()
     guard let mountpoint = info.imageFilesystems.first?.fsID.mountpoint, !mountpoint.isEmpty else {
       throw ImageGarbageCollectionError(description: "the engine names no file system for its images")
     }
     let space = try surroundings.diskSpace(mountpoint)
-    guard space.capacity > 0 else {
+    guard space.capacityBytes > 0 else {
       let message = "invalid capacity 0 on image filesystem"
       surroundings.nodeEvent(.warning, "InvalidDiskCapacity", message)
       throw ImageGarbageCollectionError(description: message)
@@ -202,16 +190,4 @@ public actor ImageGarbageCollection {
 /// Room on the images' disk that could not be made.
 public struct ImageGarbageCollectionError: Error, Sendable, Hashable, CustomStringConvertible {
   public let description: String
-}
-
-extension ImageGarbageCollection.DiskSpace {
-  /// Asks the file system that has `path`.
-  public init(at path: String) throws {
-    var info = statvfs()
-    guard statvfs(path, &info) == 0 else {
-      throw ImageGarbageCollectionError(description: "statvfs \(path): \(String(cString: strerror(errno)))")
-    }
-    let block = UInt64(info.f_frsize)
-    self.init(capacity: UInt64(info.f_blocks) * block, available: UInt64(info.f_bavail) * block)
-  }
 }

@@ -1,5 +1,3 @@
-import Glibc
-
 /// Logins that an administrator left on the node, for all pods. They are read at each pull, so that a change counts at once.
 public struct NodeRegistryCredentials: Sendable, Hashable {
   /// The folders that may hold a `config.json`, in order of precedence.
@@ -35,19 +33,7 @@ public struct NodeRegistryCredentials: Sendable, Hashable {
   }
 
   private static func contents(of path: String) -> [UInt8]? {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { return nil }
-    defer { close(descriptor) }
-    var info = stat()
-    // 1 MiB is the limit of a secret, too.
-    guard fstat(descriptor, &info) == 0, info.st_mode & S_IFMT == S_IFREG, info.st_size <= 1 << 20 else { return nil }
-    var length = 0
-    var bytes = [UInt8](repeating: 0, count: Int(info.st_size))
-    while length < bytes.count {
-      let count = bytes.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress?.advanced(by: length), $0.count - length) }
-      guard count > 0 else { break }
-      length += count
-    }
-    return Array(bytes[..<length])
+    // No secret is larger than 1 MiB, either.
+    (try? FileSystem.read(path, limit: 1 << 20)) ?? nil
   }
 }

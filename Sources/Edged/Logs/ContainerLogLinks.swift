@@ -15,31 +15,32 @@ public struct ContainerLogLinks: Sendable {
   }
 
   /// Links to the container's log, in place of an older link of that name.
-  public func link(pod: String, namespace: String, container: String, containerID: String, to log: String) throws(LogError) {
+  public func link(pod: String, namespace: String, container: String, containerID: String, to log: String) throws(FileError) {
     let path = path(pod: pod, namespace: namespace, container: container, containerID: containerID)
-    if mkdir(directory, 0o755) != 0, errno != EEXIST { throw LogError("mkdir", directory) }
-    guard symlink(log, path) != 0 else { return }
-    guard errno == EEXIST else { throw LogError("symlink", path) }
-    guard unlink(path) == 0 || errno == ENOENT, symlink(log, path) == 0 else { throw LogError("symlink", path) }
+    try FileSystem.makeDirectories(directory, mode: 0o755)
+    do throws(FileError) {
+      try FileSystem.makeSymbolicLink(path, to: log)
+    } catch  where error.code == EEXIST {
+      try FileSystem.remove(path)
+      try FileSystem.makeSymbolicLink(path, to: log)
+    }
   }
 
-  public func remove(pod: String, namespace: String, container: String, containerID: String) throws(LogError) {
-    let path = path(pod: pod, namespace: namespace, container: container, containerID: containerID)
-    guard unlink(path) == 0 || errno == ENOENT else { throw LogError("unlink", path) }
+  /// Removes the link of a container; a link that is gone already is no error.
+  public func remove(pod: String, namespace: String, container: String, containerID: String) throws(FileError) {
+    try FileSystem.remove(path(pod: pod, namespace: namespace, container: container, containerID: containerID))
   }
 
   /// Removes the links whose log is gone.
   /// - Parameter running: ids of running containers, whose links stay: a log is missing for a moment while it is rotated.
-  public func removeDead(running: Set<String>) {
-    for name in LogDirectory.names(in: directory) where name.hasSuffix(".log") {
+  public func removeDead(running: Set<String>) throws(FileError) {
+    for name in try FileSystem.list(directory) where name.hasSuffix(".log") {
       let path = directory + "/" + name
-      var info = stat()
-      guard lstat(path, &info) == 0, info.st_mode & S_IFMT == S_IFLNK else { continue }
-      guard stat(path, &info) != 0, errno == ENOENT || errno == ENOTDIR else { continue }
+      guard try FileSystem.status(path, followLinks: false)?.kind == .symbolicLink, try FileSystem.status(path) == nil else { continue }
       let id = name.dropLast(".log".count).split(separator: "-").last ?? ""
       // A long name may have lost the end of its id.
       guard id.isEmpty || !running.contains(where: { $0.hasPrefix(id) }) else { continue }
-      unlink(path)
+      try FileSystem.remove(path)
     }
   }
 }

@@ -18,26 +18,25 @@ final class DirectoryWatcher: Sendable {
   private let state = Mutex(State())
 
   /// Watches until the result is released.
-  func watch(_ directory: String) throws(LogError) -> DirectoryWatch {
+  func watch(_ directory: String) throws(FileError) -> DirectoryWatch {
     let (changes, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-    let result = state.withLock { state -> Result<DirectoryWatch, LogError> in
+    let result = state.withLock { state -> Result<DirectoryWatch, FileError> in
       if state.descriptor == nil {
         let descriptor = inotify_init1(Int32(IN_CLOEXEC))
-        guard descriptor >= 0 else { return .failure(LogError("inotify_init", directory)) }
-        guard startThread(descriptor) else {
-          let code = errno
+        guard descriptor >= 0 else { return .failure(.last("create inotify for", directory)) }
+        if let error = OwnThread.start("inotify", { self.readEvents(descriptor) }) {
           close(descriptor)
-          return .failure(LogError("pthread_create", directory, code: code))
+          return .failure(error)
         }
         state.descriptor = descriptor
       }
-      guard let descriptor = state.descriptor else { return .failure(LogError("inotify_init", directory)) }
+      guard let descriptor = state.descriptor else { return .failure(.last("create inotify for", directory)) }
       let mask = IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR
       let watch = inotify_add_watch(descriptor, directory, UInt32(mask))
       guard watch >= 0 else {
-        let code = errno
+        let error = FileError.last("watch", directory)
         if state.watches.isEmpty { abandon(&state, waking: descriptor) }
-        return .failure(LogError("inotify_add_watch", directory, code: code))
+        return .failure(error)
       }
       state.nextID += 1
       state.watches[watch, default: [:]][state.nextID] = continuation
@@ -62,29 +61,6 @@ final class DirectoryWatcher: Sendable {
     state.descriptor = nil
     let watch = inotify_add_watch(descriptor, "/", UInt32(IN_DELETE_SELF))
     if watch >= 0 { inotify_rm_watch(descriptor, watch) }
-  }
-
-  private func startThread(_ descriptor: Int32) -> Bool {
-    let start = Unmanaged.passRetained(ThreadStart(watcher: self, descriptor: descriptor))
-    var attributes = pthread_attr_t()
-    pthread_attr_init(&attributes)
-    defer { pthread_attr_destroy(&attributes) }
-    pthread_attr_setstacksize(&attributes, 256 << 10)
-    pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-    var thread = pthread_t()
-    let code = pthread_create(
-      &thread, &attributes,
-      { argument in
-        guard let argument else { return nil }
-        let start = Unmanaged<ThreadStart>.fromOpaque(argument).takeRetainedValue()
-        start.watcher.readEvents(start.descriptor)
-        return nil
-      }, start.toOpaque())
-    if code != 0 {
-      start.release()
-      errno = code
-    }
-    return code == 0
   }
 
   private func readEvents(_ descriptor: Int32) {
@@ -141,15 +117,5 @@ final class DirectoryWatch: Sendable {
   func change() async -> Bool {
     for await _ in changes { return true }
     return false
-  }
-}
-
-private final class ThreadStart: Sendable {
-  let watcher: DirectoryWatcher
-  let descriptor: Int32
-
-  init(watcher: DirectoryWatcher, descriptor: Int32) {
-    self.watcher = watcher
-    self.descriptor = descriptor
   }
 }

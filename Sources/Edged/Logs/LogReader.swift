@@ -27,6 +27,8 @@ public struct LogReader: AsyncSequence, Sendable {
   public typealias Element = [UInt8]
 
   private let file: LogFile
+  /// The log's bytes when it was opened.
+  private let size: Int64
   private let options: LogOptions
   private let watch: DirectoryWatch?
   private let ended: (@Sendable () async -> Void)?
@@ -37,25 +39,25 @@ public struct LogReader: AsyncSequence, Sendable {
   ///     has written everything then), or when the task is cancelled. It is called each time the reader has to wait.
   public init(
     path: String, options: LogOptions = LogOptions(), followUntil ended: (@Sendable () async -> Void)? = nil
-  ) throws(LogError) {
+  ) throws(FileError) {
     // Rotation happens where the file itself is.
-    guard let real = realpath(path, nil) else { throw LogError("open", path) }
+    guard let real = realpath(path, nil) else { throw .last("open", path) }
     defer { free(real) }
     let path = String(cString: real)
     self.options = options
     self.ended = ended
     // The watch comes first: nothing that is written later goes unnoticed.
-    let folder = path[..<(path.lastIndex(of: "/") ?? path.startIndex)]
-    watch = ended == nil ? nil : try DirectoryWatcher.shared.watch(folder.isEmpty ? "/" : String(folder))
+    watch = ended == nil ? nil : try DirectoryWatcher.shared.watch(FileSystem.parent(of: path) ?? "/")
     file = try LogFile(path: path)
+    size = try file.status().size
   }
 
-  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(file: file, options: options, watch: watch, ended: ended) }
+  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(file: file, size: size, options: options, watch: watch, ended: ended) }
 
   /// The end of a log: at most `limit` bytes of its last lines.
-  public static func lastLines(of path: String, lines: Int = 80, limit: Int = 2048) throws(LogError) -> String {
+  public static func lastLines(of path: String, lines: Int = 80, limit: Int = 2048) throws(FileError) -> String {
     let file = try LogFile(path: path)
-    let end = file.facts?.size ?? 0
+    let end = try file.status().size
     var offset = try LogTail.offset(ofLast: lines, in: file, end: end)
     var decoder = LogDecoder()
     var output: [UInt8] = []
@@ -77,6 +79,7 @@ extension LogReader {
     static let blockSize: Int64 = 32 << 10
 
     private var file: LogFile
+    private let size: Int64
     private let options: LogOptions
     private let watch: DirectoryWatch?
     private let ended: (@Sendable () async -> Void)?
@@ -88,8 +91,9 @@ extension LogReader {
     private var isFinished = false
     private var hasEnded = false
 
-    init(file: LogFile, options: LogOptions, watch: DirectoryWatch?, ended: (@Sendable () async -> Void)?) {
+    init(file: LogFile, size: Int64, options: LogOptions, watch: DirectoryWatch?, ended: (@Sendable () async -> Void)?) {
       self.file = file
+      self.size = size
       self.options = options
       self.watch = watch
       self.ended = ended
@@ -100,7 +104,6 @@ extension LogReader {
     public mutating func next() async throws -> [UInt8]? {
       if !isStarted {
         isStarted = true
-        let size = file.facts?.size ?? 0
         if let lines = options.tailLines { offset = try LogTail.offset(ofLast: lines, in: file, end: size) }
         if watch == nil { end = size }
       }
@@ -136,36 +139,39 @@ extension LogReader {
 
     /// Whether there is more to read after all: in the file that came after this one, or in this one, cut short by somebody.
     private mutating func goOn(to output: inout [UInt8]) throws -> Bool {
-      guard watch != nil, let facts = file.facts else { return false }
-      if facts.size < offset {
+      guard watch != nil else { return false }
+      let status = try file.status()
+      if status.size < offset {
         decoder.endOfFile(to: &output)
         offset = 0
         return true
       }
-      guard let next = successor(of: facts) else { return false }
+      guard let next = try successor(of: status) else { return false }
       // Only when something is written to the new file, nothing is written to the old one any more.
-      if let size = file.facts?.size, size > offset { return true }
+      if try file.status().size > offset { return true }
       decoder.endOfFile(to: &output)
       file = next
       offset = 0
       return true
     }
 
-    /// The file that the engine wrote after this one: the eldest of those that are younger. A slow reader may be behind by
-    /// more than one rotation.
-    private func successor(of facts: LogFile.Facts) -> LogFile? {
-      let current = LogFile.Facts(path: file.path)
-      guard current?.identity != facts.identity else { return nil }
-      var paths = LogDirectory.rotated(of: file.path).filter { !$0.hasSuffix(".gz") }
-      paths.append(file.path)
-      let younger = paths.compactMap { path -> (path: String, facts: LogFile.Facts)? in
-        guard let other = LogFile.Facts(path: path), other.isRegular, other.identity != facts.identity else { return nil }
-        guard other.modified >= facts.modified, other.size > 0 || hasEnded else { return nil }
-        return (path, other)
+    /// The file that the engine wrote after this one. A slow reader may be behind by more than one rotation.
+    private mutating func successor(of status: FileStatus) throws -> LogFile? {
+      let current = try FileSystem.status(file.path)
+      if let current, current.isSame(as: status) { return nil }
+      let rotated = try LogDirectory.rotated(of: file.path)
+      // Neither is there under its old name nor under a new one: somebody removed the log.
+      if current == nil, rotated.isEmpty { hasEnded = true }
+      let files = try (rotated + [file.path]).compactMap { path in try FileSystem.status(path).map { (path: path, status: $0) } }
+      let mine = files.firstIndex { $0.status.isSame(as: status) }
+      for (index, other) in files.enumerated() where !other.path.hasSuffix(".gz") && other.status.kind == .file {
+        // A file that was removed or compressed meanwhile has no place among the others; its time tells.
+        let isLater = mine.map { index > $0 } ?? (other.path == file.path || other.status.modified > status.modified)
+        guard isLater, other.status.size > 0 || hasEnded else { continue }
+        // It may be renamed or compressed at this very moment: whatever happens to it wakes the reader again.
+        return try? LogFile(path: other.path, namedLike: file.path)
       }
-      // `min` keeps the first of equals, and the current file is the last.
-      guard let next = younger.min(by: { $0.facts.modified < $1.facts.modified }) else { return nil }
-      return try? LogFile(path: next.path, namedLike: file.path)
+      return nil
     }
 
     private mutating func waitForMore() async throws {

@@ -1,5 +1,4 @@
 import FoundationEssentials
-import Glibc
 import KubernetesAPI
 import Logging
 import Runtime
@@ -73,9 +72,10 @@ public actor LogRotation {
   /// Rotates those logs that are too big, one after the other.
   public func check(_ logs: [RunningLog]) async {
     for log in logs where !isUnsupported && !Task.isCancelled {
-      var info = stat()
-      guard lstat(log.path, &info) == 0, info.st_mode & S_IFMT == S_IFREG, info.st_size >= settings.maximumSize else { continue }
       do {
+        // Not following links: what they point to is another's to rotate.
+        guard let file = try FileSystem.status(log.path, followLinks: false), file.kind == .file, file.size >= settings.maximumSize
+        else { continue }
         try await rotate(log)
       } catch let error as RuntimeError where error.code == .unsupported {
         isUnsupported = true
@@ -87,7 +87,7 @@ public actor LogRotation {
   }
 
   private func rotate(_ log: RunningLog) async throws {
-    let kept = removeExcess(LogDirectory.rotated(of: log.path))
+    let kept = removeExcess(try LogDirectory.rotated(of: log.path))
     for path in kept where !path.hasSuffix(".gz") {
       // An uncompressed log is as good: rotation goes on.
       do { try await compress(path) } catch {
@@ -95,15 +95,14 @@ public actor LogRotation {
       }
     }
     let rotated = "\(log.path).\(Self.stamp(now()))"
-    var info = stat()
     // Two rotations within a second would overwrite the first one's file: the next check comes soon enough.
-    guard lstat(rotated, &info) != 0, lstat(rotated + ".gz", &info) != 0 else { return }
-    guard rename(log.path, rotated) == 0 else { throw LogError("rename", log.path) }
+    guard try FileSystem.status(rotated) == nil, try FileSystem.status(rotated + ".gz") == nil else { return }
+    try FileSystem.rename(log.path, to: rotated)
     do {
       try await reopen(log.containerID)
     } catch {
       // The engine goes on writing to the old file, which must be found under its name.
-      if lstat(log.path, &info) != 0, rename(rotated, log.path) != 0 { throw LogError("rename", rotated) }
+      if try FileSystem.status(log.path) == nil { try FileSystem.rename(rotated, to: log.path) }
       throw error
     }
   }
@@ -115,8 +114,10 @@ public actor LogRotation {
     let halfDone = rotated.filter { $0.hasSuffix(".gz") && originals.contains(String($0.dropLast(3))) }
     let whole = rotated.filter { !halfDone.contains($0) }
     let kept = whole.suffix(max(0, settings.maximumFiles - 2))
-    for path in halfDone + whole.prefix(whole.count - kept.count) where unlink(path) != 0 && errno != ENOENT {
-      logger.warning("removing a rotated log failed", metadata: ["error": "\(LogError("unlink", path))"])
+    for path in halfDone + whole.prefix(whole.count - kept.count) {
+      do { try FileSystem.remove(path) } catch {
+        logger.warning("removing a rotated log failed", metadata: ["error": "\(error)"])
+      }
     }
     return kept
   }

@@ -10,7 +10,7 @@ struct LogTail {
   private var blockStart: Int64 = 0
 
   /// The offset of the first of the last `count` lines before `end`. Records that continue one another are one line.
-  static func offset(ofLast count: Int, in file: LogFile, end: Int64) throws(LogError) -> Int64 {
+  static func offset(ofLast count: Int, in file: LogFile, end: Int64) throws(FileError) -> Int64 {
     guard count > 0 else { return end }
     var tail = LogTail(file: file)
     return try tail.search(count, end)
@@ -18,7 +18,7 @@ struct LogTail {
 
   private init(file: LogFile) { self.file = file }
 
-  private mutating func search(_ count: Int, _ fileEnd: Int64) throws(LogError) -> Int64 {
+  private mutating func search(_ count: Int, _ fileEnd: Int64) throws(FileError) -> Int64 {
     var end = fileEnd
     var found = 0
     while end > 0 {
@@ -34,7 +34,7 @@ struct LogTail {
     return 0
   }
 
-  private mutating func newlineBefore(_ position: Int64) throws(LogError) -> Int64? {
+  private mutating func newlineBefore(_ position: Int64) throws(FileError) -> Int64? {
     var position = position
     while position > 0 {
       if position <= blockStart || position > blockStart + Int64(block.count) {
@@ -48,7 +48,7 @@ struct LogTail {
     return nil
   }
 
-  private func isPartial(_ start: Int64, _ end: Int64) throws(LogError) -> Bool {
+  private func isPartial(_ start: Int64, _ end: Int64) throws(FileError) -> Bool {
     // Docker says at the record's end whether the line goes on, other engines at its beginning.
     let length = Int(end - start)
     let head = try bytes(start, min(length, Self.headSize))
@@ -61,7 +61,7 @@ struct LogTail {
     LogLine(record.last == Self.newline ? record.dropLast() : record)?.isPartial ?? false
   }
 
-  private func bytes(_ start: Int64, _ count: Int) throws(LogError) -> ArraySlice<UInt8> {
+  private func bytes(_ start: Int64, _ count: Int) throws(FileError) -> ArraySlice<UInt8> {
     let offset = Int(start - blockStart)
     if offset >= 0, offset + count <= block.count { return block[offset..<offset + count] }
     return try file.bytes(at: start, count: count)[...]

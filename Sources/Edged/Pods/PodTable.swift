@@ -21,7 +21,7 @@ actor PodTable {
   /// The pods of workers that end; what describes them must outlive the wish.
   private var ending: [String: WishedPod] = [:]
   /// Until all who wish for pods have spoken, pods that nobody wished for may still be wanted.
-  private var knowsAllWishes = false
+  private(set) var knowsAllWishes = false
   private var isStopping = false
   private let newWorkers: AsyncStream<PodWorker>
   private let newWorker: AsyncStream<PodWorker>.Continuation
@@ -72,6 +72,16 @@ actor PodTable {
     }
     await startMissing()
     await endOrphans()
+    shareProcessors()
+  }
+
+  /// Gives all burstable pods together the weight of what they ask for.
+  private func shareProcessors() {
+    do {
+      try operations.cgroups.setShares(ResourceRules.burstableShares(wished.values.map(\.pod)), of: .burstable)
+    } catch {
+      logger.warning("weighing the burstable pods failed", metadata: ["error": "\(error)"])
+    }
   }
 
   /// Starts a worker for each wish that has none and whose name is free.

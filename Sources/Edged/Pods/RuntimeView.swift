@@ -18,6 +18,10 @@ actor RuntimeView {
   private var nextTicket = 0
   private var tickets: [String: Int] = [:]
   private var isConnected = false
+  private var hasListed = false
+  private var listWaiters: [AsyncStream<Void>.Continuation] = []
+  /// By container id, those who wait for its end.
+  private var endWaiters: [String: [AsyncStream<Void>.Continuation]] = [:]
   private let changes: AsyncStream<String>.Continuation
   private let unconfirmedEnds: AsyncStream<String>
   private let unconfirmed: AsyncStream<String>.Continuation
@@ -44,6 +48,35 @@ actor RuntimeView {
   /// The pod that a sandbox or container belongs to.
   func owner(of id: String) -> String? { owners[id] }
 
+  /// Returns once everything was listed, or when the task is cancelled.
+  func waitUntilListed() async {
+    if hasListed { return }
+    let (stream, continuation) = AsyncStream<Void>.makeStream()
+    listWaiters.append(continuation)
+    for await _ in stream {}
+  }
+
+  /// Returns when a container doesn't run any more, or when the task is cancelled.
+  func waitUntilEnded(_ id: String, of uid: String) async {
+    guard pods[uid]?.containers.first(where: { $0.id == id })?.state == .running else { return }
+    let (stream, continuation) = AsyncStream<Void>.makeStream()
+    endWaiters[id, default: []].append(continuation)
+    for await _ in stream {}
+  }
+
+  private func tellWaiters(of uid: String) {
+    for (id, waiters) in endWaiters where owners[id] == nil || owners[id] == uid {
+      if pods[uid]?.containers.first(where: { $0.id == id })?.state == .running { continue }
+      for waiter in waiters { waiter.finish() }
+      endWaiters[id] = nil
+    }
+  }
+
+  private func changed(_ uid: String) {
+    changes.yield(uid)
+    if !endWaiters.isEmpty { tellWaiters(of: uid) }
+  }
+
   // MARK: Following
 
   /// Follows the engine until the task is cancelled; reconnects with back-off.
@@ -53,6 +86,7 @@ actor RuntimeView {
       await follow(relistInterval: relistInterval)
       unconfirmed.finish()
       changes.finish()
+      for waiter in listWaiters + endWaiters.values.flatMap(\.self) { waiter.finish() }
     }
   }
 
@@ -120,7 +154,7 @@ actor RuntimeView {
       record.sandboxes[index].isReady = false
     }
     pods[uid] = record
-    changes.yield(uid)
+    changed(uid)
     unconfirmed.yield(id)
   }
 
@@ -156,7 +190,7 @@ actor RuntimeView {
       record.put(container)
       pods[uid] = record
       tickets[uid] = takeTicket()
-      if old != container { changes.yield(uid) }
+      if old != container { changed(uid) }
       return container
     } catch let error as RuntimeError where error.code == .notFound {
       owners[id] = nil
@@ -206,6 +240,9 @@ actor RuntimeView {
       // Something was learnt of this pod after the list was made.
       try await refresh(uid)
     }
+    hasListed = true
+    for waiter in listWaiters { waiter.finish() }
+    listWaiters = []
   }
 
   private func takeTicket() -> Int {
@@ -228,7 +265,7 @@ actor RuntimeView {
       tickets[uid] = nil
       pods[uid] = nil
     }
-    changes.yield(uid)
+    changed(uid)
     return true
   }
 
@@ -274,7 +311,7 @@ actor RuntimeView {
     record.containers.removeAll { $0.id == id }
     record.sandboxes.removeAll { $0.id == id }
     pods[uid] = record.isEmpty ? nil : record
-    changes.yield(uid)
+    changed(uid)
   }
 }
 

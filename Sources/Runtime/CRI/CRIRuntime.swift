@@ -77,7 +77,8 @@ public final class CRIRuntime: ContainerRuntime {
     do {
       let reply: CRIRuntimeConfigResponse = try await call("RuntimeConfig", CRIRuntimeConfigRequest())
       return reply.hasLinux ? reply.linux.cgroupDriver : nil
-    } catch let error as RuntimeError where error.code == .unsupported {
+    } catch let error as RuntimeError where [.unsupported, .unavailable].contains(error.code) {
+      // An engine that doesn't know the call may refuse it before it has read the request, which libcurl takes for a broken stream.
       var request = CRIStatusRequest()
       request.verbose = true
       let reply: CRIStatusResponse = try await call("Status", request)

@@ -1,0 +1,24 @@
+import ArgumentParser
+import Core
+import YAML
+
+struct Config: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "config", abstract: "Works with configurations.", subcommands: [Check.self])
+
+  struct Check: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Checks a configuration and prints it as it takes effect, with the source of each value that isn't the default.")
+
+    @OptionGroup var source: ConfigurationOptions
+
+    func run() throws {
+      let loaded = try source.load()
+      let tree = loaded.tree
+      print(YAML.text(tree.masked) { path in
+        let source = tree.source(of: path)
+        return source == .builtIn ? nil : "from \(source)"
+      }, terminator: "")
+    }
+  }
+}

@@ -1,0 +1,80 @@
+import ArgumentParser
+import CLinux
+import Core
+import Edged
+import FoundationEssentials
+import Glibc
+import LocalServer
+import Logging
+import Metrics
+
+/// Runs the agent until a signal ends it.
+struct Run: ParsableCommand {
+  static let configuration = CommandConfiguration(abstract: "Runs the agent (the default).")
+
+  @OptionGroup var source: ConfigurationOptions
+
+  @Flag(help: "Prints the default configuration, with every key explained.")
+  var defaultconfig = false
+
+  @Flag(help: "Prints a configuration with the keys that most nodes need.")
+  var minconfig = false
+
+  mutating func start() async throws {
+    if defaultconfig { return print(try ConfigurationText.defaultConfiguration(), terminator: "") }
+    if minconfig { return print(try ConfigurationText.minimalConfiguration(), terminator: "") }
+    let loaded = try source.load()
+    // Few arenas: each keeps memory that its thread once used.
+    mallopt(M_ARENA_MAX, 2)
+    mallopt(M_TRIM_THRESHOLD, 128 << 10)
+    LogSystem.bootstrap(loaded.configuration.logging)
+    let metrics = MetricsRegistry()
+    MetricsSystem.bootstrap(metrics)
+    let logger = Logger(label: "edgecore")
+    logger.info("starting", metadata: ["version": "\(Version.text)", "configuration": "\(loaded.files.joined(separator: ","))"])
+    for key in loaded.tree.unknownKeys { logger.info("the configuration has a key that nothing reads", metadata: ["key": "\(key)"]) }
+
+    let channel = ChannelContext()
+    metrics.export(channel)
+    let registry = ModuleRegistry()
+    // In the order of their start; they stop in the reverse one.
+    let edged = Edged(configuration: loaded.configuration.modules.edged, channel: channel)
+    let server = LocalServer(
+      socketPath: loaded.configuration.apiSocket, channel: channel, registry: registry, metrics: metrics, routes: edged.routes)
+    if loaded.configuration.modules.edged.enable {
+      registry.add(edged)
+    } else {
+      registry.addDisabled(.edged, group: .edged, reason: "modules.edged.enable is false")
+    }
+    registry.add(server)
+
+    let host = ModuleHost(registry: registry, channel: channel, configuration: .init(loaded.configuration), logger: logger)
+    try await host.run(signals: try ShutdownSignals().received)
+    logger.info("stopped")
+  }
+}
+
+/// Where the configuration comes from.
+struct ConfigurationOptions: ParsableArguments {
+  @Option(help: "The configuration file. Default: \(ConfigurationLoader.defaultFile), else every .yaml and .yml below conf/.")
+  var config: String?
+
+  @Option(name: .customLong("set"), help: "One setting: modules.edged.hostnameOverride=edge-1. May be given several times.")
+  var settings: [String] = []
+
+  func load() throws -> LoadedConfiguration {
+    var loader = ConfigurationLoader()
+    loader.file = config
+    loader.settings = settings
+    loader.environment = ProcessInfo.processInfo.environment
+    do {
+      return try loader.load()
+    } catch {
+      throw ConfigurationFailure(description: "\(error)")
+    }
+  }
+}
+
+struct ConfigurationFailure: Error, CustomStringConvertible {
+  var description: String
+}
