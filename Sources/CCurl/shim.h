@@ -3,6 +3,13 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+// Except fd_set, one of whose members has another name under _GNU_SOURCE than in Swift's Glibc module, which the compiler
+// refuses to merge.
+#include <features.h>
+#pragma push_macro("__USE_XOPEN")
+#undef __USE_XOPEN
+#include <sys/select.h>
+#pragma pop_macro("__USE_XOPEN")
 #include <curl/curl.h>
 
 // curl_easy_setopt and friends are variadic, which Swift can't call: one typed wrapper per argument type.

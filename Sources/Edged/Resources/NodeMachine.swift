@@ -8,20 +8,10 @@ enum NodeMachine {
   }
 
   static func read(_ path: String) throws(Failure) -> String {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw Failure(description: "open \(path): \(String(cString: strerror(errno)))") }
-    defer { close(descriptor) }
-    var bytes: [UInt8] = []
-    var buffer = [UInt8](repeating: 0, count: 4096)
-    while true {
-      let count = Glibc.read(descriptor, &buffer, buffer.count)
-      if count == 0 { return String(decoding: bytes, as: UTF8.self) }
-      if count > 0 {
-        bytes.append(contentsOf: buffer[..<count])
-      } else if errno != EINTR {
-        throw Failure(description: "read \(path): \(String(cString: strerror(errno)))")
-      }
-    }
+    let bytes: [UInt8]?
+    do { bytes = try FileSystem.read(path, limit: 1 << 20) } catch { throw Failure(description: "\(error)") }
+    guard let bytes else { throw Failure(description: "\(path) does not exist") }
+    return String(decoding: bytes, as: UTF8.self)
   }
 
   /// Bytes.
@@ -93,16 +83,7 @@ enum NodeMachine {
 
   /// The names in a directory; none if it can't be read.
   static func names(in directory: String) -> [String] {
-    guard let stream = opendir(directory) else { return [] }
-    defer { closedir(stream) }
-    var names: [String] = []
-    while let entry = readdir(stream) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if name != ".", name != ".." { names.append(name) }
-    }
-    return names.sorted()
+    (try? FileSystem.list(directory)) ?? []
   }
 
   /// Major and minor version of the running kernel.
