@@ -5,9 +5,9 @@ import Runtime
 enum PortMappings {
   /// Every port of the regular containers, also those without a port on the host.
   static func of(_ pod: Pod) -> [CRIPortMapping] {
-    pod.spec.containers.flatMap { container in
+    pod.spec.containers.flatMap { container -> [CRIPortMapping] in
       var seen: Set<String> = []
-      return (container.ports ?? []).compactMap { port in
+      return (container.ports ?? []).compactMap { port -> CRIPortMapping? in
         let protocolName = port.protocol ?? "TCP"
         let hostIP = port.hostIP ?? ""
         let hostPort = port.effectiveHostPort(in: pod)

@@ -30,7 +30,7 @@ struct PodBlueprint: Sendable {
       if resolvConf.isEmpty {
         nil
       } else {
-        ResolverConfig(parsing: String(decoding: try FileSystem.read(resolvConf, limit: 1 << 20), as: UTF8.self))
+        ResolverConfig(parsing: String(decoding: try FileSystem.read(resolvConf, limit: 1 << 20) ?? [], as: UTF8.self))
       }
     return PodDNS(clusterDNS: clusterDNS, clusterDomain: clusterDomain, node: node, nodeIPs: hostIPs).config(for: pod)
   }
@@ -39,7 +39,7 @@ struct PodBlueprint: Sendable {
   func hosts(of pod: Pod, podIPs: [String]) throws -> String? {
     let aliases = pod.spec.hostAliases ?? []
     if pod.spec.hostNetwork == true {
-      let file = String(decoding: try FileSystem.read("/etc/hosts", limit: 1 << 20), as: UTF8.self)
+      let file = String(decoding: try FileSystem.read("/etc/hosts", limit: 1 << 20) ?? [], as: UTF8.self)
       return HostsFile.content(nodeFile: file, aliases: aliases)
     }
     guard !podIPs.isEmpty else { return nil }

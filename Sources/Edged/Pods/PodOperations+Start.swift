@@ -112,7 +112,7 @@ extension PodOperations {
       throw error
     }
     events.record(pod, fieldPath: fieldPath, .normal, reason: "Started", message: "Started container \(container.name)")
-    links.link(container: container.name, id: id, of: pod, logPath: setup.sandboxConfig.logDirectory + "/" + config.logPath)
+    linkLog(of: container, id, pod, to: setup.sandboxConfig.logDirectory + "/" + config.logPath)
     await view.refreshContainer(id)
     try await runPostStartHook(of: container, id, pod, setup, fieldPath)
   }
@@ -149,11 +149,19 @@ extension PodOperations {
     return config
   }
 
+  private func linkLog(of container: Container, _ id: String, _ pod: Pod, to log: String) {
+    do {
+      try links.link(pod: pod.name, namespace: pod.namespace, container: container.name, containerID: id, to: log)
+    } catch {
+      logger.warning("linking a log failed", metadata: ["pod": "\(pod.fullName)", "container": "\(container.name)", "error": "\(error)"])
+    }
+  }
+
   /// One more than before. Without a trace in the engine, the logs tell how often it was started.
   private func restartCount(of container: Container, _ pod: Pod, _ record: PodRecord) -> Int {
     if let newest = record.newest(container.name) { return newest.restartCount + (newest.state == .created ? 0 : 1) }
     let logs = paths.podLogDirectory(namespace: pod.namespace, name: pod.name, uid: pod.uid) + "/" + container.name
-    return ContainerLogs.highestNumber(in: logs).map { $0 + 1 } ?? 0
+    return LogDirectory.highestLogNumber(logs).map { $0 + 1 } ?? 0
   }
 
   private func runPostStartHook(of container: Container, _ id: String, _ pod: Pod, _ setup: PodSetup, _ fieldPath: String) async throws {

@@ -94,7 +94,7 @@ struct PodOperations: Sendable {
       at: container.terminationMessageFile, policy: container.fallsBackToLogs ? .fallbackToLogsOnError : .file,
       exitCode: container.exitCode
     ) { lines, bytes in
-      try LogTail.lastLines(of: container.logPath, lines: lines, bytes: bytes)
+      Array(try LogReader.lastLines(of: container.logPath, lines: lines, limit: bytes).utf8)
     }
     return TerminationMessageFile.limited(message, containerCount: pod.containerCount)
   }
@@ -120,7 +120,7 @@ struct PodOperations: Sendable {
     try await view.refresh(pod.uid)
     try await volumes.removeDirectory(pod.uid)
     try FileSystem.removeTree(paths.podLogDirectory(namespace: pod.namespace, name: pod.name, uid: pod.uid))
-    links.removeDead()
+    links.removeDead(running: Set(await view.all.flatMap(\.runningContainers).map(\.id)))
   }
 
   /// Removes a container that doesn't run, and its log.

@@ -141,8 +141,3 @@ extension Pod {
   /// Regular containers, then sidecars: those that live as long as the pod.
   var longRunningContainers: [Container] { spec.containers + initContainers.filter(\.isSidecar) }
 }
-
-extension Container {
-  /// For an init container: it restarts always and runs beside the regular containers.
-  var isSidecar: Bool { restartPolicy == .always }
-}

@@ -95,13 +95,15 @@ enum HostAddresses {
   /// The addresses of all interfaces that are up.
   static func addresses() -> [Address] {
     var first: UnsafeMutablePointer<ifaddrs>?
+    // IFF_UP: an enumeration in one header and a macro in another.
+    let isUp: UInt32 = 1
     guard getifaddrs(&first) == 0 else { return [] }
     defer { freeifaddrs(first) }
     var found: [Address] = []
     var next = first
     while let entry = next?.pointee {
       next = entry.ifa_next
-      guard let socketAddress = entry.ifa_addr, entry.ifa_flags & UInt32(IFF_UP.rawValue) != 0, let name = entry.ifa_name else { continue }
+      guard let socketAddress = entry.ifa_addr, entry.ifa_flags & isUp != 0, let name = entry.ifa_name else { continue }
       let interface = String(cString: name)
       switch Int32(socketAddress.pointee.sa_family) {
       case AF_INET:

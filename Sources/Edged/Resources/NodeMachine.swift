@@ -109,8 +109,9 @@ enum NodeMachine {
   static func kernelVersion() -> KernelVersion {
     var name = utsname()
     guard uname(&name) == 0 else { return KernelVersion(major: 0, minor: 0) }
+    let length = MemoryLayout.size(ofValue: name.release)
     let release = withUnsafePointer(to: &name.release) {
-      $0.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: name.release)) { String(cString: $0) }
+      $0.withMemoryRebound(to: CChar.self, capacity: length) { String(cString: $0) }
     }
     return KernelVersion(release: release)
   }
