@@ -75,9 +75,30 @@ struct YAMLWriter {
     switch value {
     case .object: return "{}"
     case .array: return "[]"
-    case .string(let string): return isPlain(string) ? string : value.jsonText()
+    case .string(let string): return isPlain(string) ? string : Self.quoted(value.jsonText())
     default: return value.jsonText()
     }
+  }
+
+  /// A JSON string as a double quoted YAML string: what YAML takes for a line's end, or refuses, must be escaped there.
+  private static func quoted(_ json: String) -> String {
+    let isSpecial = { (scalar: Unicode.Scalar) -> Bool in
+      switch scalar.value {
+      case 0x7F...0x9F, 0x2028, 0x2029, 0xFEFF, 0xFFFE, 0xFFFF: true
+      default: false
+      }
+    }
+    guard json.unicodeScalars.contains(where: isSpecial) else { return json }
+    var text = ""
+    for scalar in json.unicodeScalars {
+      if isSpecial(scalar) {
+        let digits = String(scalar.value, radix: 16)
+        text += "\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits
+      } else {
+        text.unicodeScalars.append(scalar)
+      }
+    }
+    return text
   }
 
   /// Whether the string can stand without quotes and still be read back as the same string.
@@ -87,7 +108,7 @@ struct YAMLWriter {
     guard
       !leading.contains(first) || first == 0x2D && string.utf8.count > 1 && string.utf8.dropFirst().first != 0x20 && !string.hasPrefix("--")
     else { return false }
-    guard last != 0x20, last != 0x3A, string != "<<" else { return false }
+    guard last != 0x20, last != 0x3A, string != "<<", !string.hasPrefix("...") else { return false }
     var previous: UInt8 = 0
     for byte in string.utf8 {
       guard byte >= 0x20, byte != 0x7F else { return false }

@@ -1,5 +1,4 @@
 import Core
-import Synchronization
 import Testing
 
 /// What must hold however tasks are interleaved.
@@ -9,13 +8,13 @@ import Testing
     let context = ChannelContext()
     try context.register("a", capacity: capacity)
     let (senders, each) = (6, 1500)
-    let highest = Mutex(0)
+    let highest = Locked(0)
     let received = Task {
       var lists: [String: [Int]] = [:]
       for await message in context.messages(for: "a") {
         lists[message.route.source, default: []].append(Int(text(message)) ?? -1)
         let depth = context.statistics().mailboxes.first?.depth ?? 0
-        highest.withLock { $0 = max($0, depth) }
+        highest.change { $0 = max($0, depth) }
         if Int.random(in: 0..<200) == 0 { await Task.yield() }
         if lists.values.reduce(0, { $0 + $1.count }) == senders * each { break }
       }
@@ -35,7 +34,7 @@ import Testing
     let lists = await received.value
     #expect(lists.count == senders)
     for list in lists.values { #expect(list == Array(0..<each)) }
-    #expect(highest.withLock { $0 } <= capacity)
+    #expect(highest.value <= capacity)
     let mailbox = try #require(context.statistics().mailboxes.first)
     #expect(mailbox.highestDepth <= capacity)
     #expect(mailbox.sent == UInt64(senders * each))
@@ -46,7 +45,7 @@ import Testing
   @Test func cancellationNeitherLosesNorDoubles() async throws {
     let context = ChannelContext()
     try context.register("a", capacity: 3)
-    let reported = Mutex<Set<String>>([])
+    let reported = Locked<Set<String>>([])
     let consumer = Task {
       var seen: [String] = []
       for await message in context.messages(for: "a") {
@@ -61,7 +60,7 @@ import Testing
         group.addTask {
           let task = Task {
             try await context.send(message("\(index)"), to: "a")
-            reported.withLock { _ = $0.insert("\(index)") }
+            reported.change { _ = $0.insert("\(index)") }
           }
           if Bool.random() { task.cancel() }
           _ = await task.result
@@ -71,7 +70,7 @@ import Testing
     try await context.send(message("end"), to: "a")
     let seen = await consumer.value
     #expect(Set(seen).count == seen.count)
-    #expect(Set(seen) == reported.withLock { $0 })
+    #expect(Set(seen) == reported.value)
   }
 
   /// Requests under load from many sides, with timeouts and cancellation among them: each ends, none gets another's answer.
@@ -116,18 +115,18 @@ import Testing
   /// Modules that come and go under load leave nobody waiting.
   @Test func unregisteringUnderLoadLeavesNoTaskBehind() async throws {
     let context = ChannelContext()
-    let stop = Atomic(false)
+    let stop = Locked(false)
     await withTaskGroup(of: Void.self) { group in
       for _ in 0..<4 {
         group.addTask {
-          while !stop.load(ordering: .relaxed) {
+          while !stop.value {
             try? await context.send(message(), to: "a")
             try? await context.send(message(), toGroup: "g")
             await Task.yield()
           }
         }
         group.addTask {
-          while !stop.load(ordering: .relaxed) {
+          while !stop.value {
             _ = try? await context.request(message(), to: "a", timeout: .seconds(600))
             await Task.yield()
           }
@@ -148,7 +147,7 @@ import Testing
           context.unregister("a")
           await consumer.value
         }
-        stop.store(true, ordering: .relaxed)
+        stop.value = true
       }
     }
     #expect(context.statistics().pendingRequests == 0)

@@ -38,7 +38,7 @@ private func isAlive(_ pid: Int32) -> Bool { kill(pid, 0) == 0 }
   @Test func outputGoesToTheLogLineByLine() async throws {
     let child = child("echo \"$GREETING from $(pwd)\"; echo error >&2; printf 'no end'; exec sleep 3600 >/dev/null 2>&1")
     let running = Task { try await child.run() }
-    #expect(await eventually { [log] in log.all.contains("error") })
+    await expectEventually { [log] in log.all.contains("error") }
     #expect(log.all.contains("hello from /tmp"))
     let pid = try #require(child.status.pid)
     #expect(isAlive(pid))
@@ -53,7 +53,7 @@ private func isAlive(_ pid: Int32) -> Bool { kill(pid, 0) == 0 }
   @Test func isStartedAgain() async throws {
     let child = child("echo run; exit 3")
     let running = Task { try await child.run() }
-    #expect(await eventually { child.status.starts >= 3 })
+    await expectEventually { child.status.starts >= 3 }
     running.cancel()
     try await running.value
     #expect(child.status.lastExit == .code(3) || child.status.lastExit == .signal(SIGTERM))
@@ -63,7 +63,7 @@ private func isAlive(_ pid: Int32) -> Bool { kill(pid, 0) == 0 }
   @Test func stubbornChildIsKilledWithItsOwnChildren() async throws {
     let child = child("trap '' TERM; sleep 3600 & echo grandchild $!; echo up; while :; do sleep 3600; done", grace: .milliseconds(100))
     let running = Task { try await child.run() }
-    #expect(await eventually { [log] in log.all.contains("up") })
+    await expectEventually { [log] in log.all.contains("up") }
     let pid = try #require(child.status.pid)
     let grandchild = try #require(log.all.first { $0.hasPrefix("grandchild ") }.flatMap { Int32($0.dropFirst(11)) })
     running.cancel()
@@ -71,7 +71,7 @@ private func isAlive(_ pid: Int32) -> Bool { kill(pid, 0) == 0 }
     #expect(child.status.lastExit == .signal(SIGKILL))
     #expect(!isAlive(pid))
     // The grandchild is reaped by whoever inherits it; until then it is a zombie at most.
-    #expect(await eventually { !isAlive(grandchild) || Self.isZombie(grandchild) })
+    await expectEventually { !isAlive(grandchild) || Self.isZombie(grandchild) }
   }
 
   private static func isZombie(_ pid: Int32) -> Bool {
@@ -85,7 +85,7 @@ private func isAlive(_ pid: Int32) -> Bool { kill(pid, 0) == 0 }
   @Test func readinessByALineOfOutput() async throws {
     let child = child("echo starting; echo 'now listening'; exec sleep 3600", isReadyLine: { $0.contains("listening") })
     let running = Task { try await child.run() }
-    #expect(await eventually { [ready] in ready.all.count == 1 })
+    await expectEventually { [ready] in ready.all.count == 1 }
     #expect(child.status.isReady)
     #expect(ready.all == ["\(child.status.pid ?? 0)"])
     running.cancel()
@@ -97,7 +97,7 @@ private func isAlive(_ pid: Int32) -> Bool { kill(pid, 0) == 0 }
     let child = child("trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done")
     let group = ServiceGroup(configuration: .init(services: [child], logger: Logger(label: "test")))
     let running = Task { try await group.run() }
-    #expect(await eventually { [log] in log.all.contains("up") })
+    await expectEventually { [log] in log.all.contains("up") }
     await group.triggerGracefulShutdown()
     // The group calls a service that returns before all are asked to a failure; this one is the only one.
     try await running.value
@@ -110,25 +110,36 @@ private func isAlive(_ pid: Int32) -> Bool { kill(pid, 0) == 0 }
       .init(name: "none", executable: "/nonexistent/program", backoff: Backoff(initial: .milliseconds(1), maximum: .milliseconds(2))),
       logger: Logger(label: "child") { [log] _ in JournalLogHandler(journal: log) })
     let running = Task { try await child.run() }
-    #expect(await eventually { [log] in log.all.filter { $0.contains("can't start /nonexistent/program: No such file") }.count >= 2 })
+    await expectEventually { [log] in log.all.filter { $0.contains("can't start /nonexistent/program: No such file") }.count >= 2 }
     #expect(child.status.lastError == .start(executable: "/nonexistent/program", code: ENOENT))
     running.cancel()
     try await running.value
   }
 
-  /// The kernel ends the child when the thread that made it is gone: the child asks for it before it runs the program.
-  @Test func childDiesWithItsParent() async throws {
+  @Test func childBeginsClean() async throws {
     let child = child(
-      "grep -q . /proc/self/status; sed -n 's/^SigBlk:[^0-9a-f]*//p;s/^SigIgn:[^0-9a-f]*/ign /p' /proc/self/status; ls /proc/$$/fd | tr '\\n' ' '; echo; exec sleep 3600"
-    )
+      """
+      sed -n 's/^SigBlk:[^0-9a-f]*/blocked /p;s/^SigIgn:[^0-9a-f]*/ignored /p' /proc/self/status
+      ls /proc/$$/fd | tr '\\n' ' '; echo
+      exec sleep 3600
+      """)
     let running = Task { try await child.run() }
-    #expect(await eventually { [log] in log.all.count >= 4 })
-    // Nothing blocked, nothing ignored, no descriptor but the three.
-    #expect(log.all.contains("0000000000000000"))
-    #expect(log.all.contains("ign 0000000000000000"))
-    #expect(log.all.contains("0 1 2 "))
+    await expectEventually { [log] in log.all.contains { $0.hasPrefix("0 1 2") } }
+    #expect(log.all.contains("blocked 0000000000000000"))
+    #expect(log.all.contains("ignored 0000000000000000"))
+    #expect(log.all.contains("0 1 2 "), "a descriptor leaked into the child")
     running.cancel()
     try await running.value
+  }
+
+  /// The child asks the kernel, before it runs the program, to be killed when its parent dies.
+  @Test(.enabled(if: access("/usr/bin/setpriv", X_OK) == 0)) func childDiesWithItsParent() async throws {
+    let child = child("exec setpriv --dump")
+    let running = Task { try await child.run() }
+    await expectEventually { [log] in log.all.contains { $0.hasPrefix("Parent death signal") } }
+    running.cancel()
+    try await running.value
+    #expect(log.all.contains { $0.hasPrefix("Parent death signal: ") && $0.hasSuffix("KILL") }, "\(log.all)")
   }
 }
 

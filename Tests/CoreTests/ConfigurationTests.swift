@@ -11,7 +11,20 @@ final class TemporaryDirectory {
     path = mkdtemp(&template).map { String(cString: $0) } ?? "/nonexistent"
   }
   deinit {
-    _ = nftw(path, { path, _, _, _ in path.map { remove($0) } ?? 0 }, 16, FTW_DEPTH.rawValue | FTW_PHYS.rawValue)
+    Self.remove(path)
+  }
+
+  private static func remove(_ path: String) {
+    if let directory = opendir(path) {
+      while let entry = readdir(directory) {
+        let name = withUnsafePointer(to: &entry.pointee.d_name) {
+          $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        }
+        if name != ".", name != ".." { remove("\(path)/\(name)") }
+      }
+      closedir(directory)
+    }
+    _ = Glibc.remove(path)
   }
 
   @discardableResult

@@ -50,7 +50,7 @@ private struct Broken: Error, CustomStringConvertible { var description: String 
     for name in ["a", "b", "c"] as [ModuleName] { registry.add(wellBehaved(name)) }
     registry.addDisabled("d", group: "test", reason: "modules.d.enable is false")
     let running = Task { try await host().run(signals: signals.stream) }
-    #expect(await eventually { [journal] in journal.all.count == 3 })
+    await expectEventually { [journal] in journal.all.count == 3 }
     #expect(channel.members(of: "test") == ["a", "b", "c"])
     #expect(registry.status(of: "a")?.state == .running)
     signals.continuation.yield(15)
@@ -80,9 +80,9 @@ private struct Broken: Error, CustomStringConvertible { var description: String 
       })
     registry.add(wellBehaved("b"))
     let running = Task { try await host().run(signals: signals.stream) }
-    #expect(await eventually { [channel] in channel.isRegistered("a") })
+    await expectEventually { [channel] in channel.isRegistered("a") }
     try await channel.send(message("mail"), to: "a")
-    #expect(await eventually { [journal] in journal.all.contains("mail") })
+    await expectEventually { [journal] in journal.all.contains("mail") }
     let status = try #require(registry.status(of: "a"))
     #expect(status.state == .running)
     #expect(status.restarts == 3)
@@ -112,7 +112,7 @@ private struct Broken: Error, CustomStringConvertible { var description: String 
         }
       })
     let running = Task { try await host(timeout: .milliseconds(50)).run(signals: signals.stream) }
-    #expect(await eventually { [journal] in journal.all.contains("start a") })
+    await expectEventually { [journal] in journal.all.contains("start a") }
     signals.continuation.yield(15)
     try await running.value
     #expect(journal.all == ["start a", "cancelled", "stop a"])
@@ -128,7 +128,7 @@ private struct Broken: Error, CustomStringConvertible { var description: String 
         await Task { for await _ in release.stream {} }.value
       })
     let running = Task { try await host(timeout: .milliseconds(50)).run(signals: signals.stream) }
-    #expect(await eventually { [journal] in journal.all.contains("start a") })
+    await expectEventually { [journal] in journal.all.contains("start a") }
     signals.continuation.yield(15)
     try await running.value
     #expect(journal.all.last == "stop a")
@@ -145,9 +145,9 @@ private struct Broken: Error, CustomStringConvertible { var description: String 
         do { try await Task.sleep(for: .seconds(3600)) } catch { journal.note("cancelled") }
       })
     let running = Task { try await host(timeout: .seconds(3600)).run(signals: signals.stream) }
-    #expect(await eventually { [journal] in journal.all.contains("start a") })
+    await expectEventually { [journal] in journal.all.contains("start a") }
     signals.continuation.yield(15)
-    #expect(await eventually { [journal] in journal.all.contains("stopping") })
+    await expectEventually { [journal] in journal.all.contains("stopping") }
     signals.continuation.yield(15)
     try await running.value
     #expect(journal.all == ["start a", "stopping", "cancelled", "stop a"])
@@ -158,7 +158,7 @@ private struct Broken: Error, CustomStringConvertible { var description: String 
     let running = Task {
       try await host(backoff: Backoff(initial: .seconds(3600), maximum: .seconds(3600))).run(signals: signals.stream)
     }
-    #expect(await eventually { [registry] in registry.status(of: "a")?.state == .restarting })
+    await expectEventually { [registry] in registry.status(of: "a")?.state == .restarting }
     signals.continuation.yield(15)
     try await running.value
     #expect(registry.status(of: "a")?.state == .stopped)

@@ -66,7 +66,8 @@ import YAML
   @Test func randomValuesSurviveBothWriters() throws {
     var generator = SystemRandomNumberGenerator()
     let strings = [
-      "", " ", "a", "yes", "12", "0x1", "1e3", "- a", "-a", "a: b", "a #b", "#", "é", "\u{85}", "\u{2028}", "\u{FEFF}", "\n", "a\nb", "\t",
+      "", " ", "a", "yes", "12", "0x1", "1e3", "- a", "-a", "a: b", "a #b", "#", "é", "°", "\u{80}", "\u{85}", "\u{FFFF}", "\u{2028}",
+      "\u{FEFF}", "\n", "a\nb", "\t",
       "'", "\"", "\\", "&x", "*x", "!x", "%x", "@x", "`", "<<", "~", "null", ".inf", "{", "}", "[a", "a,b", "key:", "|", ">", "=", "?",
       "? a", "---", "...", "2026-01-01", "😀", "\u{1}", "\u{7F}", "-", "--", ":",
     ]

@@ -30,7 +30,7 @@ extension ConfigurationText {
     "modules.edged.tailoredKubeletConfig": "Keys of kubelet's configuration.",
     "\(kubelet).containerRuntimeEndpoint":
       "The socket of the container engine: a CRI engine such as containerd, or Docker (unix:///var/run/docker.sock).",
-    "\(kubelet).imageServiceEndpoint": "The socket for images. Follows containerRuntimeEndpoint unless it is set.",
+    "\(kubelet).imageServiceEndpoint": "The socket for images. Empty: containerRuntimeEndpoint.",
     "\(kubelet).runtimeRequestTimeout": "How long the engine may take to answer, except for pulls, logs and exec.",
     "\(kubelet).registryPullQPS": "Image pulls per second; 0: no limit.",
     "\(kubelet).registryBurst": "Image pulls that may start at once above that rate.",

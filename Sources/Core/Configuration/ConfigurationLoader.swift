@@ -129,11 +129,10 @@ public struct ConfigurationLoader: Sendable {
     if tree.value(at: name) == .string("") {
       tree.merge(.nested(.string(Self.hostName), at: name)) { _ in .builtIn }
     }
-    // Images live in the engine that runs the containers unless somebody says otherwise.
     let runtime = edged + [.key("tailoredKubeletConfig"), .key("containerRuntimeEndpoint")]
     let images = edged + [.key("tailoredKubeletConfig"), .key("imageServiceEndpoint")]
     let source = tree.source(of: runtime)
-    if let endpoint = tree.value(at: runtime), tree.source(of: images) == .builtIn || tree.value(at: images) == .string("") {
+    if let endpoint = tree.value(at: runtime), tree.value(at: images) == .string("") {
       tree.merge(.nested(endpoint, at: images)) { _ in source }
     }
   }

@@ -42,7 +42,8 @@ public struct KubeletConfiguration: Codable, Sendable, Hashable {
 
   // Engine and images.
   public var containerRuntimeEndpoint = "unix:///run/containerd/containerd.sock"
-  public var imageServiceEndpoint = "unix:///run/containerd/containerd.sock"
+  /// Empty: `containerRuntimeEndpoint`, which a loaded configuration has here.
+  public var imageServiceEndpoint = ""
   public var runtimeRequestTimeout = GoDuration.minutes(2)
   public var registryPullQPS: Int32 = 5
   public var registryBurst: Int32 = 10

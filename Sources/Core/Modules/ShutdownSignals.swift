@@ -3,38 +3,25 @@ import Glibc
 
 /// The signals that ask the agent to stop.
 ///
-/// They are blocked in all threads and taken by one thread that waits for them, so that no signal handler interrupts anything. A crash of
-/// our own still ends the process: the kernel doesn't let a thread block the SIGILL or SIGTRAP that it causes itself, and abort() unblocks
-/// its SIGABRT.
-public final class ShutdownSignals: Sendable {
+/// They are blocked in all threads and taken by the main thread, which does nothing but wait for them, so that no signal handler interrupts
+/// anything. The main thread of an `async` main would not do: Dispatch parks it with all signals unblocked. A crash of our own still ends
+/// the process: the kernel doesn't let a thread block the SIGILL or SIGTRAP that it causes itself, and abort() unblocks its SIGABRT.
+public enum ShutdownSignals {
   public static let numbers: [Int32] = [SIGINT, SIGHUP, SIGTERM, SIGQUIT, SIGABRT, SIGTRAP, SIGILL]
 
-  /// The numbers of the signals that came.
-  public let received: AsyncStream<Int32>
-
-  /// Blocks the signals in this thread and in all that it starts, and ignores SIGPIPE. To be called in main before any thread exists.
-  public static func block() {
+  /// Runs a program: to be called in a main that is not `async`, before any thread exists. SIGPIPE is ignored.
+  ///
+  /// Nothing must be bound to the main actor, since the main thread doesn't serve it.
+  /// - Parameter body: gets the numbers of the signals that come; what it returns becomes the process's exit code.
+  public static func main(_ body: @escaping @Sendable (AsyncStream<Int32>) async -> Int32) -> Never {
     signal(SIGPIPE, SIG_IGN)
     var set = mask
     pthread_sigmask(SIG_BLOCK, &set, nil)
-  }
-
-  /// Starts the thread that waits for the signals; it lives as long as the process. `block()` must have been called.
-  ///
-  /// - Throws: `ThreadError`.
-  public init() throws(ThreadError) {
     let (stream, continuation) = AsyncStream.makeStream(of: Int32.self)
-    received = stream
-    try OperatingSystemThread.start("signals", stackSize: 64 << 10) {
-      var set = Self.mask
-      while true {
-        let number = sigwaitinfo(&set, nil)
-        if number > 0 {
-          continuation.yield(number)
-        } else if errno != EINTR {
-          return
-        }
-      }
+    Task.detached { exit(await body(stream)) }
+    while true {
+      let number = sigwaitinfo(&set, nil)
+      if number > 0 { continuation.yield(number) }
     }
   }
 
