@@ -1,7 +1,6 @@
 import ArgumentParser
 import Core
 import Edged
-import FoundationEssentials
 import Glibc
 import LocalServer
 import Logging
@@ -17,12 +16,20 @@ struct EdgeCore: ParsableCommand {
     subcommands: [Run.self, Config.self],
     defaultSubcommand: Run.self)
 
-  static func main() async {
-    // Before any thread exists: threads inherit which signals are blocked.
-    ShutdownSignals.block()
+  static func main() {
     do {
       var command = try parseAsRoot()
-      if var run = command as? Run { try await run.start() } else { try command.run() }
+      guard let run = command as? Run, !run.printsConfiguration else { return try command.run() }
+      ShutdownSignals.main { signals in
+        do {
+          try await run.start(signals)
+          return 0
+        } catch {
+          let text = Array("edgecore: \(error)\n".utf8)
+          write(STDERR_FILENO, text, text.count)
+          return 1
+        }
+      }
     } catch {
       exit(withError: error)
     }

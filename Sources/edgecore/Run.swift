@@ -20,9 +20,13 @@ struct Run: ParsableCommand {
   @Flag(help: "Prints a configuration with the keys that most nodes need.")
   var minconfig = false
 
-  mutating func start() async throws {
-    if defaultconfig { return print(try ConfigurationText.defaultConfiguration(), terminator: "") }
-    if minconfig { return print(try ConfigurationText.minimalConfiguration(), terminator: "") }
+  var printsConfiguration: Bool { defaultconfig || minconfig }
+
+  func run() throws {
+    print(try defaultconfig ? ConfigurationText.defaultConfiguration() : ConfigurationText.minimalConfiguration(), terminator: "")
+  }
+
+  func start(_ signals: AsyncStream<Int32>) async throws {
     let loaded = try source.load()
     // Few arenas: each keeps memory that its thread once used.
     mallopt(M_ARENA_MAX, 2)
@@ -49,7 +53,7 @@ struct Run: ParsableCommand {
     registry.add(server)
 
     let host = ModuleHost(registry: registry, channel: channel, configuration: .init(loaded.configuration), logger: logger)
-    try await host.run(signals: try ShutdownSignals().received)
+    try await host.run(signals: signals)
     logger.info("stopped")
   }
 }

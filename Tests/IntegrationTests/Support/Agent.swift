@@ -98,7 +98,7 @@ final class Agent: Sendable {
     await http.shutdown()
     for line in ((try? String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)) ?? "").trimmingLines().reversed() {
       let path = line.split(separator: " ")[4]
-      if path.hasPrefix(directory) { umount2(String(path), Int32(MNT_DETACH.rawValue)) }
+      if path.hasPrefix(directory) { umount2(String(path), 2 /* MNT_DETACH */) }
     }
     try? FileManager.default.removeItem(atPath: directory)
   }

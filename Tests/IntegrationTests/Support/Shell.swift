@@ -28,7 +28,7 @@ enum Shell {
       case .exited(let code): code
       case .signaled(let signal): 128 + signal
       }
-    return Result(output: result.standardOutput ?? "", error: result.standardError ?? "", code: code)
+    return Result(output: result.standardOutput, error: result.standardError, code: code)
   }
 
   /// Runs a command that must succeed; returns what it printed.
