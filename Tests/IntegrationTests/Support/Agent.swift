@@ -23,9 +23,9 @@ final class Agent: Sendable {
 
   /// Starts an agent, gives it to `body`, and ends it with everything that is left of its pods.
   static func with(
-    _ kind: Engine.Kind, settings: [String] = [], rootDirectory: String? = nil, _ body: (Agent) async throws -> Void
+    _ kind: Engine.Kind, settings: [String] = [], _ body: (Agent) async throws -> Void
   ) async throws {
-    try await with(try await Engine.shared(kind), settings: settings, body)
+    try await Engine.exclusively(kind) { try await with($0, settings: settings, body) }
   }
 
   static func with(_ engine: Engine, settings: [String] = [], _ body: (Agent) async throws -> Void) async throws {

@@ -20,10 +20,34 @@ struct Engine: Sendable {
   /// The engine of that kind, started by whoever asks first; it ends with the test process.
   static func shared(_ kind: Kind) async throws -> Engine { try await pool.engine(kind) }
 
+  /// Gives the shared engine of that kind to one agent at a time: an agent looks after all pods of its engine.
+  static func exclusively(_ kind: Kind, _ body: (Engine) async throws -> Void) async throws {
+    let engine = try await shared(kind)
+    await pool.acquire(kind)
+    do {
+      try await body(engine)
+    } catch {
+      await pool.release(kind)
+      throw error
+    }
+    await pool.release(kind)
+  }
+
   private static let pool = Pool()
 
   private actor Pool {
     private var starts: [Kind: Task<Engine, any Error>] = [:]
+    private var isTaken: Set<Kind> = []
+    private var waiting: [Kind: [CheckedContinuation<Void, Never>]] = [:]
+
+    func acquire(_ kind: Kind) async {
+      if isTaken.insert(kind).inserted { return }
+      await withCheckedContinuation { waiting[kind, default: []].append($0) }
+    }
+
+    func release(_ kind: Kind) {
+      if waiting[kind]?.isEmpty ?? true { isTaken.remove(kind) } else { waiting[kind]?.removeFirst().resume() }
+    }
 
     func engine(_ kind: Kind) async throws -> Engine {
       if let start = starts[kind] { return try await start.value }
