@@ -35,7 +35,7 @@ alive() {
   local file=$dir/$1.pid pid
   [ -s "$file" ] || return 1
   pid=$(cat "$file")
-  [ -r "/proc/$pid/cmdline" ] && tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "$dir/" || return 1
+  [ -r "/proc/$pid/cmdline" ] && { tr "\0" "\n" <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qF -- "$dir/" || return 1
   # A zombie has an empty command line, so it never gets here.
   echo "$pid"
 }
