@@ -44,3 +44,6 @@ typedef int (*ccurl_seek_callback)(void *context, curl_off_t offset, int origin)
 static inline CURLcode ccurl_setopt_seek_callback(CURL *handle, ccurl_seek_callback value) {
   return curl_easy_setopt(handle, CURLOPT_SEEKFUNCTION, value);
 }
+static inline CURLcode ccurl_setopt_prereq_callback(CURL *handle, curl_prereq_callback value) {
+  return curl_easy_setopt(handle, CURLOPT_PREREQFUNCTION, value);
+}

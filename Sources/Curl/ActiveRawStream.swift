@@ -13,8 +13,8 @@ final class ActiveRawStream {
     self.easy = easy
   }
 
-  func configure(serial: Int) throws(HTTPError) {
-    easy.setDefaults(for: stream.request, key: ConnectionKey(stream.request, serial: serial))
+  func configure() throws(HTTPError) {
+    easy.setDefaults(for: stream.request, key: ConnectionKey(stream.request))
     easy.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
     easy.set(CURLOPT_CONNECT_ONLY, 1)
     easy.set(CURLOPT_FRESH_CONNECT, 1)

@@ -4,35 +4,51 @@ import CCurl
 final class ActiveTransfer {
   let transfer: Transfer
   let easy: EasyHandle
+  let choice: ConnectionChoice
+  /// How often the request has been given to libcurl, this time included.
+  let attempt: Int
+  /// libcurl would have used a connection that this request can't open.
+  private(set) var hasDeclined = false
+  /// The connection was lost behind a request that must not be sent twice.
+  private var wasLost = false
+  /// The task has given up, or can't keep up: libcurl's bytes go nowhere.
+  private(set) var isRefused = false
+  private var isSent = false
   private let changes: RoundChanges
   private var parser = ResponseHeadParser()
   private var isChanged = false
 
-  init(_ transfer: Transfer, easy: EasyHandle, changes: RoundChanges) {
+  init(_ transfer: Transfer, easy: EasyHandle, choice: ConnectionChoice, attempt: Int, changes: RoundChanges) {
     self.transfer = transfer
     self.easy = easy
+    self.choice = choice
+    self.attempt = attempt
     self.changes = changes
   }
 
   // MARK: Options
 
-  func configure(serial: Int) throws(HTTPError) {
+  func configure() throws(HTTPError) {
     let request = transfer.request
-    easy.setDefaults(for: request, key: ConnectionKey(request, serial: serial))
-    switch request.version {
-    case .http1:
-      easy.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
-    case .http2PriorKnowledge:
+    easy.setDefaults(for: request, key: ConnectionKey(request, generation: choice.generation))
+    switch choice {
+    case .any:
+      easy.set(CURLOPT_HTTP_VERSION, Int(request.version == .http1 ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS))
+    case .opens:
       easy.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE))
-      easy.set(CURLOPT_PIPEWAIT, 1)
+      easy.set(CURLOPT_FRESH_CONNECT, 1)
+    case .joins:
+      // Over http this version neither opens HTTP/2 nor asks for an upgrade.
+      easy.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS))
     }
+    if request.version != .http1 { easy.set(CURLOPT_PIPEWAIT, 1) }
     if request.isolatesConnection {
       easy.set(CURLOPT_FRESH_CONNECT, 1)
       easy.set(CURLOPT_FORBID_REUSE, 1)
     }
     setBody(request)
     easy.set(CURLOPT_HTTPHEADER, list: headerLines(request))
-    setCallbacks()
+    setCallbacks(request)
     if let error = easy.optionError(request.label) { throw error }
   }
 
@@ -69,7 +85,7 @@ final class ActiveTransfer {
     return lines
   }
 
-  private func setCallbacks() {
+  private func setCallbacks(_ request: HTTPRequest) {
     let context = UnsafeRawPointer(Unmanaged.passUnretained(self).toOpaque())
     easy.set(CURLOPT_PRIVATE, context)
     easy.set(CURLOPT_HEADERDATA, context)
@@ -80,15 +96,21 @@ final class ActiveTransfer {
     easy.set(CURLOPT_WRITEFUNCTION) { bytes, size, count, context in
       ActiveTransfer.from(context)?.body(UnsafeRawBufferPointer(start: bytes, count: size * count)) ?? 0
     }
-    guard case .stream = transfer.request.body else { return }
+    if choice.joins || !request.isRepeatable {
+      easy.set(CURLOPT_PREREQDATA, context)
+      easy.set(prerequisite: { context, _, _, _, _ in
+        ActiveTransfer.from(context)?.acceptsConnection() == true ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT
+      })
+    }
+    guard case .stream = request.body else { return }
     easy.set(CURLOPT_READDATA, context)
     easy.set(CURLOPT_READFUNCTION) { bytes, size, count, context in
       ActiveTransfer.from(context)?.upload(UnsafeMutableRawBufferPointer(start: bytes, count: size * count)) ?? 0
     }
     easy.set(CURLOPT_SEEKDATA, context)
-    easy.set { context, offset, _ in
+    easy.set(seek: { context, offset, _ in
       offset == 0 && ActiveTransfer.from(context)?.transfer.canRewind == true ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL
-    }
+    })
   }
 
   static func from(_ context: UnsafeMutableRawPointer?) -> ActiveTransfer? {
@@ -101,6 +123,15 @@ final class ActiveTransfer {
     guard !isChanged else { return }
     isChanged = true
     changes.transfers.append(self)
+  }
+
+  /// Asked when the connection stands and nothing was sent over it. libcurl asks again when a kept connection turned out to be
+  /// dead before the first byte of a reply.
+  private func acceptsConnection() -> Bool {
+    wasLost = isSent && !transfer.request.isRepeatable
+    hasDeclined = !wasLost && choice.joins && easy.newConnections > 0
+    isSent = true
+    return !wasLost && !hasDeclined
   }
 
   private func header(_ line: UnsafeRawBufferPointer) -> Int {
@@ -116,7 +147,10 @@ final class ActiveTransfer {
       markChanged()
       return bytes.count
     case .pause: return Int(CURL_WRITEFUNC_PAUSE)
-    case .refuse: return bytes.count == 0 ? 1 : 0
+    case .refuse:
+      isRefused = true
+      markChanged()
+      return bytes.count
     }
   }
 
@@ -144,7 +178,7 @@ final class ActiveTransfer {
     return code == CURLE_BAD_FUNCTION_ARGUMENT ? CURLE_OK : code
   }
 
-  /// Makes libcurl look again at what it has already read from the connection.
+  /// Makes libcurl flush the connection and look again at what it has already read from it.
   func nudge() {
     let pauses = transfer.pauses
     guard !pauses.receiving else { return }
@@ -156,10 +190,14 @@ final class ActiveTransfer {
   func complete(_ code: CURLcode) {
     let label = transfer.request.label
     let result: Result<Void, any Error> =
-      if code != CURLE_OK {
+      if wasLost {
+        .failure(label.error(.connectionLost, "the peer closed the connection before it replied"))
+      } else if hasDeclined {
+        .failure(label.error(.connectionLost, "the peer closes its connections"))
+      } else if code != CURLE_OK {
         .failure(easy.error(code, label))
       } else if parser.head == nil {
-        .failure(label.error(.invalidResponse, "the response has no head"))
+        .failure(label.error(.connectionLost, "the connection ended inside the response's head"))
       } else {
         .success(())
       }
@@ -170,6 +208,11 @@ final class ActiveTransfer {
 /// The transfers that have news for their tasks.
 final class RoundChanges {
   var transfers: [ActiveTransfer] = []
+}
+
+extension HTTPRequest {
+  /// Whether the peer may see it twice.
+  fileprivate var isRepeatable: Bool { method != "POST" && method != "PATCH" }
 }
 
 extension HTTPRequestBody {

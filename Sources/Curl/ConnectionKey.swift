@@ -6,13 +6,12 @@
 struct ConnectionKey {
   let connectTo: String
 
-  /// nil over TCP, where the name is needed. `serial` makes the group unique.
-  init?(_ request: HTTPRequest, serial: Int) {
+  /// nil over TCP, where the name is needed.
+  init?(_ request: HTTPRequest, generation: Int? = nil) {
     guard let path = request.unixSocketPath else { return nil }
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in path.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-    let version = request.version == .http1 ? "h1" : "h2"
-    let suffix = request.isolatesConnection ? "-\(serial)" : ""
-    connectTo = "::\(version)-\(String(hash, radix: 36))\(suffix):"
+    let version = generation.map { "h2-\($0)" } ?? "h1"
+    connectTo = "::\(version)-\(String(hash, radix: 36)):"
   }
 }

@@ -48,6 +48,7 @@ final class EasyHandle {
     note(ccurl_setopt_data_callback(pointer, option, callback))
   }
   func set(seek callback: @escaping ccurl_seek_callback) { note(ccurl_setopt_seek_callback(pointer, callback)) }
+  func set(prerequisite callback: @escaping curl_prereq_callback) { note(ccurl_setopt_prereq_callback(pointer, callback)) }
 
   func set(_ option: CURLoption, list strings: [String]) {
     var list: UnsafeMutablePointer<curl_slist>?
@@ -84,6 +85,9 @@ final class EasyHandle {
     var value: curl_socket_t = -1
     return ccurl_getinfo_socket(pointer, CURLINFO_ACTIVESOCKET, &value) == CURLE_OK && value >= 0 ? value : nil
   }
+
+  /// How many connections libcurl has made for this request.
+  var newConnections: Int { info(CURLINFO_NUM_CONNECTS) }
 
   /// The error of the option that could not be set, if one failed.
   func optionError(_ label: RequestLabel) -> HTTPError? { failedOption == CURLE_OK ? nil : error(failedOption, label) }
@@ -127,7 +131,7 @@ final class EasyHandle {
   }
 
   private func setTLS(_ request: HTTPRequest) {
-    guard request.url.lowercased().hasPrefix("https:") else { return }
+    guard request.isTLS else { return }
     let tls = request.tls
     set(CURLOPT_SSL_VERIFYPEER, tls.verifiesPeer ? 1 : 0)
     set(CURLOPT_SSL_VERIFYHOST, tls.verifiesPeer ? 2 : 0)

@@ -2,7 +2,8 @@
 ///
 /// The thread starts with the first request, sleeps while nothing moves and ends with `shutdown()` or with the last reference to
 /// the client, its response bodies and its raw connections. Redirects, proxies, cookies and `Expect: 100-continue` are left out.
-/// HTTP/2 requests to one peer share one connection; HTTP/1.1 connections are kept for the next request.
+/// HTTP/2 requests to one peer share one connection; HTTP/1.1 connections are kept for the next request. When a kept connection turns
+/// out to be dead, the request goes over a new one, unless it is a POST or PATCH that may have arrived.
 public final class HTTPClient: Sendable {
   let loop = MultiLoop()
 

@@ -7,6 +7,8 @@ final class LoopThread {
   private static let spareHandles = 4
   /// Idle connections that may wait for the next request, beyond those in use.
   private static let idleConnections = 8
+  /// A peer that keeps closing new connections fails its requests in the end.
+  private static let attempts = 4
 
   private let loop: MultiLoop
   private let multi: UnsafeMutableRawPointer
@@ -17,7 +19,7 @@ final class LoopThread {
   private var spares: [EasyHandle] = []
   private var waitFDs: [curl_waitfd] = []
   private var waiting: [ActiveRawStream] = []
-  private var serial = 0
+  private var generations = ConnectionGenerations()
   private var connectionLimit = 0
 
   init(_ loop: MultiLoop, multi: UnsafeMutableRawPointer) {
@@ -92,14 +94,17 @@ final class LoopThread {
 
   private func start(_ transfer: Transfer) {
     guard !transfer.isEnded else { return }
+    begin(transfer, choice: generations.choose(for: transfer.request), attempt: 1)
+  }
+
+  private func begin(_ transfer: Transfer, choice: ConnectionChoice, attempt: Int) {
     guard let easy = spares.popLast() ?? EasyHandle() else {
       transfer.finish(.failure(transfer.request.label.error(.other, "out of memory")))
       return
     }
-    serial += 1
-    let active = ActiveTransfer(transfer, easy: easy, changes: changes)
+    let active = ActiveTransfer(transfer, easy: easy, choice: choice, attempt: attempt, changes: changes)
     do throws(HTTPError) {
-      try active.configure(serial: serial)
+      try active.configure()
     } catch {
       transfer.finish(.failure(error))
       recycle(easy)
@@ -118,12 +123,7 @@ final class LoopThread {
 
   private func cancel(_ transfer: Transfer) {
     guard let active = transfers[ObjectIdentifier(transfer)] else { return }
-    release(active)
-    // libcurl may hold bytes of the sibling streams that it read while the removed stream held them up.
-    guard transfer.request.version != .http1 else { return }
-    for sibling in transfers.values where sibling.transfer.request.unixSocketPath == transfer.request.unixSocketPath {
-      if sibling.transfer.request.version == transfer.request.version { sibling.nudge() }
-    }
+    abort(active)
   }
 
   // MARK: Transfers
@@ -145,13 +145,37 @@ final class LoopThread {
 
   private func publishChanges() {
     guard !changes.transfers.isEmpty else { return }
-    for active in changes.transfers { active.publishChanges() }
+    for active in changes.transfers {
+      active.publishChanges()
+      if active.isRefused, transfers[ObjectIdentifier(active.transfer)] != nil { abort(active) }
+    }
     changes.transfers.removeAll(keepingCapacity: true)
   }
 
   private func finish(_ active: ActiveTransfer, _ code: CURLcode) {
-    active.complete(code)
+    let transfer = active.transfer
+    if active.hasDeclined, active.attempt < Self.attempts, transfer.canRewind, !transfer.isEnded {
+      release(active)
+      begin(transfer, choice: generations.choose(for: transfer.request, after: active.choice), attempt: active.attempt + 1)
+    } else {
+      active.complete(code)
+      if code == CURLE_OK { release(active) } else { abort(active) }
+    }
+  }
+
+  /// Takes a transfer out before its end.
+  private func abort(_ active: ActiveTransfer) {
+    guard let generation = active.choice.generation else {
+      release(active)
+      return
+    }
+    let siblings = transfers.values.filter { $0 !== active && $0.choice.generation == generation }
+    // libcurl writes the stream's reset into a buffer that only the next use of the connection flushes. Without a sibling to do
+    // that the peer learns of it by the connection's end.
+    if siblings.isEmpty { active.easy.set(CURLOPT_FORBID_REUSE, 1) }
     release(active)
+    // libcurl may also hold bytes of the siblings that it read while the removed stream held them up.
+    for sibling in siblings { sibling.nudge() }
   }
 
   private func release(_ active: ActiveTransfer) {
@@ -182,10 +206,9 @@ final class LoopThread {
       stream.fail(stream.request.label.error(.other, "out of memory"))
       return
     }
-    serial += 1
     let active = ActiveRawStream(stream, easy: easy)
     do throws(HTTPError) {
-      try active.configure(serial: serial)
+      try active.configure()
     } catch {
       stream.fail(error)
       recycle(easy)

@@ -154,7 +154,7 @@ final class RawStream: Sendable {
   }
 
   func closeWrite() async throws {
-    if request.url.hasPrefix("https:") { throw request.label.error(.other, "TLS has no half close") }
+    if request.isTLS { throw request.label.error(.other, "TLS has no half close") }
     try await withCheckedThrowingContinuation { continuation in
       let outcome = state.withLock { state -> Result<Void, any Error>? in
         if let failure = state.failure { return .failure(failure) }
