@@ -35,7 +35,7 @@ alive() {
   local file=$dir/$1.pid pid
   [ -s "$file" ] || return 1
   pid=$(cat "$file")
-  [ -r "/proc/$pid/cmdline" ] && tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "$dir/" || return 1
+  [ -r "/proc/$pid/cmdline" ] && { tr "\0" "\n" <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qF -- "$dir/" || return 1
   # A zombie has an empty command line, so it never gets here.
   echo "$pid"
 }
@@ -75,10 +75,24 @@ choose_subnet() {
   fail "no free 10.x subnet"
 }
 
+# daemonize OUTPUT COMMAND...: prints nothing and holds nothing of its caller's: neither the terminal nor descriptors, by whose end a
+# caller may notice ours. $! is its process.
+daemonize() {
+  local output=$1 descriptor
+  shift
+  (
+    for descriptor in /proc/self/fd/*; do
+      descriptor=${descriptor##*/}
+      if [ "$descriptor" -gt 2 ] && [ "$descriptor" != 255 ]; then eval "exec $descriptor>&-" 2>/dev/null || true; fi
+    done
+    exec setsid nohup "$@" >>"$output" 2>&1 </dev/null
+  ) &
+}
+
 start_daemon() { # name command...
   local name=$1
   shift
-  setsid nohup "$@" >>"$log" 2>&1 </dev/null 9>&- &
+  daemonize "$log" "$@"
   echo $! >"$dir/$name.pid"
 }
 
@@ -271,7 +285,7 @@ end_bundle() {
 shims() {
   local file line
   for file in /proc/[0-9]*/cmdline; do
-    line=$(tr '\0' ' ' <"$file" 2>/dev/null) || continue
+    line=$({ tr '\0' ' ' <"$file"; } 2>/dev/null) || continue
     case $line in
       *containerd-shim*"$dir/"*) ;;
       *) continue ;;
@@ -314,7 +328,7 @@ down() {
   for path in "$dir"/exec/containerd/containerd.pid; do
     [ -s "$path" ] || continue
     pid=$(cat "$path")
-    if tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "$dir/"; then end_process "$pid" 10; fi
+    if { tr '\0' '\n' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qF "$dir/"; then end_process "$pid" 10; fi
   done
   for bundle in "$dir"/state/io.containerd.runtime.v2.task/*/*/; do
     if [ -d "$bundle" ]; then end_bundle "${bundle%/}" "$dir/runc"; fi
@@ -341,8 +355,7 @@ down() {
 # Ties the engine to ENGINE_OWNER's life.
 own() {
   [ -n "${ENGINE_OWNER:-}" ] || return 0
-  setsid nohup bash -c 'tail --pid="$1" -f /dev/null; exec "$2" down "$3"' _ "$ENGINE_OWNER" "$here/engine.sh" "$dir/" \
-    >/dev/null 2>&1 </dev/null 9>&- &
+  daemonize /dev/null bash -c 'tail --pid="$1" -f /dev/null; exec "$2" down "$3"' _ "$ENGINE_OWNER" "$here/engine.sh" "$dir/"
   echo $! >"$dir/owner.pid"
 }
 

@@ -75,7 +75,7 @@ struct CRIDiscoveryTests {
         guard connection >= 0 else { break }
         var request = [UInt8](repeating: 0, count: 4096)
         _ = read(connection, &request, request.count)
-        _ = send(connection, reply, reply.count, Int32(MSG_NOSIGNAL.rawValue))
+        _ = send(connection, reply, reply.count, Int32(MSG_NOSIGNAL))
         close(connection)
       }
       close(listener)

@@ -66,7 +66,9 @@ struct CRIGRPCTests {
     }
   }
 
-  @Test(arguments: [(200, GRPCError.Code.unavailable), (404, .unimplemented), (503, .unavailable), (403, .permissionDenied), (302, .unknown)])
+  @Test(arguments: [
+    (200, GRPCError.Code.unavailable), (404, .unimplemented), (503, .unavailable), (403, .permissionDenied), (302, .unknown),
+  ])
   func aReplyWithoutStatusIsJudgedByHTTP(status: Int, code: GRPCError.Code) throws {
     let error = #expect(throws: GRPCError.self) { try GRPCStatus.check(httpStatus: status, headers: [], trailers: []) }
     #expect(error?.code == code)

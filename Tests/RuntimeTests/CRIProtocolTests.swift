@@ -35,10 +35,14 @@ struct CRIProtocolTests {
   }
 
   @Test(arguments: [
-    (#"{"containerd":{"defaultRuntimeName":"runc","runtimes":{"runc":{"runtimeType":"io.containerd.runc.v2","options":{"SystemdCgroup":true}}}}}"#,
-      CRICgroupDriver.systemd as CRICgroupDriver?),
-    (#"{"containerd":{"defaultRuntimeName":"runc","runtimes":{"runc":{"runtimeType":"io.containerd.runc.v2","options":{"SystemdCgroup":false,"Root":"/x"}}}}}"#,
-      .cgroupfs),
+    (
+      #"{"containerd":{"defaultRuntimeName":"runc","runtimes":{"runc":{"runtimeType":"io.containerd.runc.v2","options":{"SystemdCgroup":true}}}}}"#,
+      CRICgroupDriver.systemd as CRICgroupDriver?
+    ),
+    (
+      #"{"containerd":{"defaultRuntimeName":"runc","runtimes":{"runc":{"runtimeType":"io.containerd.runc.v2","options":{"SystemdCgroup":false,"Root":"/x"}}}}}"#,
+      .cgroupfs
+    ),
     (#"{"containerd":{"runtimes":{"runc":{"runtimeType":"io.containerd.runc.v2"}}}}"#, .cgroupfs),
     (#"{"containerd":{"defaultRuntimeName":"kata","runtimes":{"kata":{"runtimeType":"io.containerd.kata.v2"}}}}"#, nil),
     ("{}", nil), ("no JSON", nil),
