@@ -41,7 +41,7 @@ import Testing
       try agent.write(
         "web.yaml",
         Manifest.pod(
-          "web", Manifest.sleeper + " # ",
+          "web", Manifest.sleeper,
           container: """
             \(Self.mount)
             lifecycle: {postStart: {exec: {command: [sh, -c, "[ -f /h/again ] || { touch /h/again; exit 3; }"]}}}
