@@ -97,7 +97,7 @@ import Testing
         case .everything: _ = try await Engine.start(kind, directory: directory)
         }
         // What was said before the crash is no news: the engine itself has to have the pods.
-        _ = try await eventually("each pod has one sandbox", within: .seconds(120)) {
+        _ = try await eventually("each pod has one sandbox", within: .seconds(120)) { () -> Bool? in
           for pod in before where try await engine.runningSandboxes(ofPod: pod.uid).count != 1 { return nil }
           return true
         }

@@ -44,7 +44,7 @@ import Testing
 
         try registry.dockerConfig.write(toFile: agent.root + "/config.json", atomically: true, encoding: .utf8)
         let pod = try await agent.waitUntilReady("private", within: .seconds(90))
-        #expect(pod.status(of: "main")?.imageID?.isEmpty == false)
+        #expect(pod.status(of: "main")?.imageID.isEmpty == false)
         let events = try await agent.events("private")
         #expect(events.contains { $0.reason == "Pulled" && $0.message?.contains("Successfully pulled image") == true })
         let login = Data("\(registry.user):\(registry.password)".utf8).base64EncodedString()
