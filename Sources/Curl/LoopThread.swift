@@ -32,8 +32,10 @@ final class LoopThread {
   func run() {
     _ = "curl".withCString { clinux_prctl(PR_SET_NAME, UInt(bitPattern: $0)) }
     // Signals go to the threads that expect them; a blocked SIGPIPE makes OpenSSL's writes fail with EPIPE instead.
+    // What reports a crash stays.
     var signals = sigset_t()
     sigfillset(&signals)
+    for crash in [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS] { sigdelset(&signals, crash) }
     pthread_sigmask(SIG_SETMASK, &signals, nil)
 
     while let commands = loop.takeCommands() {

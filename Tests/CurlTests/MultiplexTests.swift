@@ -119,26 +119,36 @@ struct MultiplexTests {
         if frame.isA(.reset) { reset.yield(frame.stream) }
         guard frame.endsStream else { continue }
         session.head(frame.stream)
-        // Stream 1 stays open.
-        session.data(frame.stream, [9], ends: frame.stream != 1)
+        // Streams 1 and 3 stay open.
+        session.data(frame.stream, [9], ends: frame.stream > 3)
       }
     }
     defer { peer.server.stop() }
     let client = HTTPClient()
     do {
-      let response = try await client.execute(peer.request())
-      var iterator = response.body.makeAsyncIterator()
+      let kept = try await client.execute(peer.request())
+      var iterator = kept.body.makeAsyncIterator()
       #expect(try await iterator.next() == [9])
+      do {
+        let dropped = try await client.execute(peer.request())
+        var iterator = dropped.body.makeAsyncIterator()
+        #expect(try await iterator.next() == [9])
+      }
+      for await stream in resets {
+        #expect(stream == 3)
+        break
+      }
       let other = try await client.execute(peer.request())
       #expect(try await other.body.collect(upTo: 1) == [9])
+      #expect(peer.sessions == 1)
+      withExtendedLifetime(kept) {}
     }
-    for await stream in resets {
-      #expect(stream == 1)
-      break
-    }
+    // The last stream takes the connection along.
+    for await _ in peer.server.departures { break }
     let other = try await client.execute(peer.request())
-    #expect(try await other.body.collect(upTo: 1) == [9])
-    #expect(peer.sessions == 1)
+    var iterator = other.body.makeAsyncIterator()
+    #expect(try await iterator.next() == [9])
+    #expect(peer.sessions == 2)
     await client.shutdown()
   }
 
@@ -173,8 +183,10 @@ struct MultiplexTests {
       var streams: [Int] = []
       while let frame = session.next() {
         guard frame.endsStream else { continue }
-        streams.append(frame.stream)
         session.head(frame.stream)
+        // The first one stays open and keeps the connection.
+        guard frame.stream > 1 else { continue }
+        streams.append(frame.stream)
         guard streams.count.isMultiple(of: 2) else { continue }
         // One write with a lot for the first stream, and the second one's answer behind it.
         let busy = streams[streams.count - 2]
@@ -186,6 +198,7 @@ struct MultiplexTests {
     }
     defer { peer.server.stop() }
     let client = HTTPClient()
+    let keeper = try await client.execute(peer.request())
     for _ in 0..<50 {
       let busy = try await client.execute(peer.request())
       let first = Task {
@@ -197,6 +210,7 @@ struct MultiplexTests {
       #expect(try await response.body.collect(upTo: 1) == [2])
     }
     #expect(peer.sessions == 1)
+    withExtendedLifetime(keeper) {}
     await client.shutdown()
   }
 
@@ -303,9 +317,8 @@ struct ContainerdTests {
         for try await count in group { #expect(count == version.count) }
       }
     }
-    let table = try String(contentsOfFile: "/proc/net/unix", encoding: .utf8)
     // The listener and one connection.
-    #expect(table.split(separator: "\n").filter { $0.hasSuffix(containerd.socket) }.count == 2)
+    #expect(try containerd.sockets() == 2)
 
     // A CreateNamespaceRequest with Namespace { name: "n1000000" } and so on, until the subscriber has an event.
     let creator = Task {
