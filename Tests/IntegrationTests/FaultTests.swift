@@ -60,7 +60,7 @@ import Testing
         #expect(problem.field == bad.field, "\(problem)")
         #expect(problem.message.contains(bad.says), "\(problem)")
         let logged = agent.log.trimmingLines().contains { line in
-          line.contains(path) && (bad.field.map { line.contains($0) } ?? true)
+          line.contains("\"\(bad.file):") && (bad.field.map { line.contains($0) } ?? true)
         }
         #expect(logged, "\(bad.file) in the log\n\(agent.log)")
         guard let name = bad.pod else { continue }

@@ -84,7 +84,9 @@ extension PodOperations {
       image = try await images.ensureImage(
         for: container, fieldPath: fieldPath, pod: pod, pullSecrets: [], sandboxConfig: setup.sandboxConfig)
     } catch let error as ImageError {
-      throw ContainerStartError(reason: error.reason.rawValue, message: error.message, retryAt: error.retryAt)
+      // A pull that failed is looked at again soon, for the back-off to be told; the back-off knows when it ends.
+      let retryAt = error.reason == .imagePullBackOff ? error.retryAt : nil
+      throw ContainerStartError(reason: error.reason.rawValue, message: error.message, retryAt: retryAt)
     }
     func failing<T>(_ reason: String, _ step: () async throws -> T) async throws -> T {
       do {
