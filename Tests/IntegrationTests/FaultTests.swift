@@ -173,7 +173,8 @@ import Testing
     try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
     try await Shell.output("mount", ["-t", "tmpfs", "-o", "size=1m,nr_inodes=200", "tmpfs", root])
     defer {
-      umount2(root, 2 /* MNT_DETACH */)
+      // The agent mounts the folder on itself, so there are two.
+      while umount2(root, 2 /* MNT_DETACH */) == 0 {}
       rmdir(root)
     }
     try await Agent.with(.containerd, settings: ["modules.edged.rootDirectory=\(root)"]) { agent in
