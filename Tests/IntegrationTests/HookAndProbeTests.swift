@@ -220,7 +220,7 @@ import Testing
       try await agent.wait(for: "web", "was restarted") { $0.status(of: "main")?.restartCount ?? 0 >= 1 }
       #expect(
         try await agent.events("web").contains {
-          $0.reason == "Unhealthy" && $0.message == "Liveness probe failed: command timed out after 1s"
+          $0.reason == "Unhealthy" && $0.message == "Liveness probe failed: command timed out after 1 s"
         })
       try "".write(toFile: agent.directory + "/h/quick", atomically: true, encoding: .utf8)
       try await agent.waitUntilReady("web")

@@ -16,9 +16,12 @@ extension PodOperations {
   /// Makes everything that the pod's containers need: directories, control group, volumes and, if `newSandboxAttempt` is given, a
   /// sandbox.
   func prepare(_ pod: Pod, _ record: PodRecord, newSandboxAttempt: UInt32?) async throws -> PodSetup {
-    try PodDirectories(paths: paths).create(for: pod)
-    let qos = QOSClass.of(pod).cgroup
-    try cgroups.ensure(podUID: pod.uid, qos: qos, limits: blueprint.resources.podCgroup(pod))
+    try telling(pod, "FailedToMakePodDataDirectories", "error making pod data directories") {
+      try PodDirectories(paths: paths).create(for: pod)
+    }
+    try telling(pod, "FailedToCreatePodContainer", "unable to ensure pod container exists") {
+      try cgroups.ensure(podUID: pod.uid, qos: QOSClass.of(pod).cgroup, limits: blueprint.resources.podCgroup(pod))
+    }
     async let volumes = setUpVolumes(of: pod, addresses(of: pod, record))
 
     let ready = record.readySandboxes.first
@@ -31,6 +34,15 @@ extension PodOperations {
     }
     let ips = pod.spec.hostNetwork == true ? node.hostIPs : sandbox.ips
     return PodSetup(sandboxID: sandbox.id, sandboxConfig: config, ips: ips, volumes: try await volumes)
+  }
+
+  private func telling(_ pod: Pod, _ reason: String, _ what: String, _ step: () throws -> Void) throws {
+    do {
+      try step()
+    } catch {
+      events.record(pod, fieldPath: nil, .warning, reason: reason, message: "\(what): \(error)")
+      throw error
+    }
   }
 
   private func setUpVolumes(of pod: Pod, _ ips: [String]) async throws -> [String: PreparedVolume] {
@@ -84,7 +96,9 @@ extension PodOperations {
       image = try await images.ensureImage(
         for: container, fieldPath: fieldPath, pod: pod, pullSecrets: [], sandboxConfig: setup.sandboxConfig)
     } catch let error as ImageError {
-      throw ContainerStartError(reason: error.reason.rawValue, message: error.message, retryAt: error.retryAt)
+      // A pull that failed is looked at again soon, for the back-off to be told; the back-off knows when it ends.
+      let retryAt = error.reason == .imagePullBackOff ? error.retryAt : nil
+      throw ContainerStartError(reason: error.reason.rawValue, message: error.message, retryAt: retryAt)
     }
     func failing<T>(_ reason: String, _ step: () async throws -> T) async throws -> T {
       do {
