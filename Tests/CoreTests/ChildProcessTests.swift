@@ -144,9 +144,15 @@ private func isAlive(_ pid: Int32) -> Bool { kill(pid, 0) == 0 }
 }
 
 @Suite struct BackoffTests {
-  struct Fixed: RandomNumberGenerator {
-    var value: UInt64
-    mutating func next() -> UInt64 { value }
+  /// SplitMix64: the same numbers each time.
+  struct Seeded: RandomNumberGenerator {
+    var state: UInt64
+    mutating func next() -> UInt64 {
+      state &+= 0x9E37_79B9_7F4A_7C15
+      var z = (state ^ (state >> 30)) &* 0xBF58_476D_1CE4_E5B9
+      z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+      return z ^ (z >> 31)
+    }
   }
 
   @Test func growsToTheMaximumAndBeginsAgain() {
@@ -168,9 +174,12 @@ private func isAlive(_ pid: Int32) -> Bool { kill(pid, 0) == 0 }
     #expect(delays.allSatisfy { $0 >= .seconds(8) && $0 <= .seconds(12) })
     #expect(Set(delays).count > 1)
     #expect((0..<50).allSatisfy { _ in backoff.next() <= .seconds(15) })
-    var least = Backoff(initial: .seconds(10), maximum: .seconds(60), jitter: 0.2)
-    var generator = Fixed(value: 0)
-    #expect(least.next(using: &generator) == .seconds(8))
+    let fixed = (0..<2).map { _ in
+      var backoff = Backoff(initial: .seconds(10), maximum: .seconds(60))
+      var generator = Seeded(state: 7)
+      return backoff.next(using: &generator)
+    }
+    #expect(fixed[0] == fixed[1])
   }
 
   @Test func manyAttemptsDoNotOverflow() {
