@@ -35,7 +35,7 @@ alive() {
   local file=$dir/$1.pid pid
   [ -s "$file" ] || return 1
   pid=$(cat "$file")
-  [ -r "/proc/$pid/cmdline" ] && tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "$dir/" || return 1
+  [ -r "/proc/$pid/cmdline" ] && { tr "\0" "\n" <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qF -- "$dir/" || return 1
   # A zombie has an empty command line, so it never gets here.
   echo "$pid"
 }
@@ -285,7 +285,7 @@ end_bundle() {
 shims() {
   local file line
   for file in /proc/[0-9]*/cmdline; do
-    line=$(tr '\0' ' ' <"$file" 2>/dev/null) || continue
+    line=$({ tr '\0' ' ' <"$file"; } 2>/dev/null) || continue
     case $line in
       *containerd-shim*"$dir/"*) ;;
       *) continue ;;
@@ -328,7 +328,7 @@ down() {
   for path in "$dir"/exec/containerd/containerd.pid; do
     [ -s "$path" ] || continue
     pid=$(cat "$path")
-    if tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "$dir/"; then end_process "$pid" 10; fi
+    if { tr '\0' '\n' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qF "$dir/"; then end_process "$pid" 10; fi
   done
   for bundle in "$dir"/state/io.containerd.runtime.v2.task/*/*/; do
     if [ -d "$bundle" ]; then end_bundle "${bundle%/}" "$dir/runc"; fi

@@ -145,11 +145,19 @@ final class LoopThread {
 
   private func publishChanges() {
     guard !changes.transfers.isEmpty else { return }
-    for active in changes.transfers {
-      active.publishChanges()
-      if active.isRefused, transfers[ObjectIdentifier(active.transfer)] != nil { abort(active) }
-    }
+    let changed = changes.transfers
     changes.transfers.removeAll(keepingCapacity: true)
+    for active in changed {
+      active.publishChanges()
+      guard transfers[ObjectIdentifier(active.transfer)] != nil else { continue }
+      if active.isRefused {
+        abort(active)
+      } else if active.choice.generation != nil {
+        // libcurl 7.88.1 may hold the end of an HTTP/2 stream, trailers included, that it has read together with the last bytes of
+        // a body of some hundred KiB, and then waits for a socket on which nothing more comes.
+        active.nudge()
+      }
+    }
   }
 
   private func finish(_ active: ActiveTransfer, _ code: CURLcode) {

@@ -204,7 +204,7 @@ struct HostPortTests {
   }
 
   @Test func aPortTwiceInOneContainerIsOne() throws {
-    let pod = try pod("{containerPort: 80}, {containerPort: 80}, {containerPort: 80, protocol: UDP}, {name: n, containerPort: 80}")
+    let pod = try pod("{containerPort: 80}, {containerPort: 80}, {containerPort: 80, protocol: UDP}, {name: web, containerPort: 80}")
     #expect(PortMappings.of(pod).map { "\($0.protocol)" } == ["tcp", "udp", "tcp"])
   }
 }

@@ -82,7 +82,7 @@ import Testing
       agent.remove("volumes.yaml")
       try await agent.waitUntilGone("volumes")
       #expect(try await agent.traces(ofPod: pod.uid).isEmpty)
-      #expect(try String(contentsOfFile: host + "/file", encoding: .utf8) == "from the host")
+      #expect(text(of: host + "/file") == "from the host")
       #expect(access(agent.directory + "/made/deep/file", F_OK) == 0)
     }
   }
@@ -117,7 +117,7 @@ import Testing
       #expect(host.status?.podIP == host.status?.hostIP)
       let own = try await Shell.output("readlink", ["/proc/self/ns/net"])
       #expect(try await agent.exec("host", "readlink", "/proc/self/ns/net").output == own)
-      #expect(try await agent.exec("host", "cat", "/proc/1/comm").output == (try String(contentsOfFile: "/proc/1/comm", encoding: .utf8)))
+      #expect(try await agent.exec("host", "cat", "/proc/1/comm").output == text(of: "/proc/1/comm"))
     }
   }
 
@@ -193,7 +193,7 @@ import Testing
       #expect(some.status?.qosClass == .burstable)
       #expect(none.status?.qosClass == .bestEffort)
       func value(_ controller: String, _ path: String, _ file: String) throws -> String {
-        try String(contentsOfFile: "/sys/fs/cgroup/\(controller)\(agent.cgroup)/kubepods/\(path)/\(file)", encoding: .utf8).trimmingLines()[0]
+        try #require(text(of: "/sys/fs/cgroup/\(controller)\(agent.cgroup)/kubepods/\(path)/\(file)")).trimmingLines()[0]
       }
       guard access("/sys/fs/cgroup/cpu", F_OK) == 0 else { return }
       #expect(try value("cpu", "pod\(sure.uid)", "cpu.shares") == "204")
@@ -202,7 +202,7 @@ import Testing
       #expect(try value("cpu", "burstable/pod\(some.uid)", "cpu.shares") == "102")
       #expect(try value("cpu", "besteffort/pod\(none.uid)", "cpu.shares") == "2")
       let pid = try #require(try await agent.processes(running: "sleep 1000000").first)
-      #expect(try String(contentsOfFile: "/proc/\(pid)/cgroup", encoding: .utf8).contains("\(agent.cgroup)/kubepods/"))
+      #expect(try #require(text(of: "/proc/\(pid)/cgroup")).contains("\(agent.cgroup)/kubepods/"))
     }
   }
 }

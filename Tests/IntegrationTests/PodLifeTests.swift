@@ -157,9 +157,9 @@ extension Agent {
   func processes(running command: String) async throws -> [pid_t] {
     var found: [pid_t] = []
     for entry in try FileManager.default.contentsOfDirectory(atPath: "/proc") {
-      guard let pid = pid_t(entry), let line = try? String(contentsOfFile: "/proc/\(pid)/cmdline", encoding: .utf8),
+      guard let pid = pid_t(entry), let line = text(of: "/proc/\(pid)/cmdline"),
         line.replacing("\0", with: " ").hasPrefix(command),
-        let groups = try? String(contentsOfFile: "/proc/\(pid)/cgroup", encoding: .utf8), groups.contains(cgroup + "/")
+        let groups = text(of: "/proc/\(pid)/cgroup"), groups.contains(cgroup + "/")
       else { continue }
       found.append(pid)
     }
@@ -167,11 +167,8 @@ extension Agent {
   }
 
   func parent(of pid: pid_t) throws -> pid_t {
-    let stat = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
-    return try #require(stat.split(separator: ")").last?.split(separator: " ")[1]).withParsed()
+    let stat = try #require(text(of: "/proc/\(pid)/stat"))
+    let field = stat.split(separator: ")").last?.split(separator: " ").dropFirst().first
+    return try #require(field.flatMap { pid_t($0) })
   }
-}
-
-extension Substring {
-  fileprivate func withParsed() throws -> pid_t { try #require(pid_t(self)) }
 }

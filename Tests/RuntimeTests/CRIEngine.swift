@@ -53,6 +53,9 @@ struct CRIEngine: Sendable {
     Glibc.kill(pid, SIGKILL)
   }
 
+  /// Starts a new one in place of the killed one, without its pods.
+  func restart() async throws { try await Self.script(["up", "containerd", folder]) }
+
   private static func script(_ arguments: [String]) async throws {
     let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
     let process = Process()

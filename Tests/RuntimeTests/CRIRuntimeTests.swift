@@ -264,6 +264,14 @@ struct CRIRuntimeTests {
     let engine = try await CRIEngine.start()
     var events = engine.runtime.events().makeAsyncIterator()
     #expect(try await events.next() == .connected)
+    // Something for the clean-up: a pod with a rule in the packet filter.
+    var config = engine.sandboxConfig("left")
+    config.portMappings = [
+      .with {
+        $0.containerPort = 80; $0.hostPort = 47_831
+      }
+    ]
+    _ = try await engine.runtime.runPodSandbox(config, runtimeHandler: "")
     try engine.kill()
     let error = await #expect(throws: RuntimeError.self) {
       while try await events.next() != nil {}
@@ -271,6 +279,15 @@ struct CRIRuntimeTests {
     #expect(error?.code == .unavailable)
     let refused = await #expect(throws: RuntimeError.self) { try await engine.runtime.status() }
     #expect(refused?.code == .unavailable)
+
+    // The same client reaches the next engine on that socket.
+    try await engine.restart()
+    let discovery = RuntimeDiscovery(
+      endpoint: engine.socketPath, http: engine.http, factory: EngineFactory(http: engine.http))
+    let runtime = try await discovery.waitForEngine { _ in }
+    #expect(try await runtime.listPodSandboxes(nil).isEmpty)
+    var newEvents = engine.runtime.events().makeAsyncIterator()
+    #expect(try await newEvents.next() == .connected)
     try await engine.stop()
     #expect(access(engine.folder, F_OK) != 0)
   }

@@ -1,8 +1,9 @@
 extension DockerRuntime {
   public func runPodSandbox(_ config: CRIPodSandboxConfig, runtimeHandler: String) async throws -> String {
+    let score = scores.allowed(DockerOOMScores.sandbox)
     do {
-      return try await startSandbox(config, runtimeHandler: runtimeHandler)
-    } catch let error as RuntimeError where scores.areRefused != true && DockerOOMScores.explains(error) {
+      return try await startSandbox(config, runtimeHandler: runtimeHandler, oomScore: score)
+    } catch let error as RuntimeError where score < 0 && DockerOOMScores.explains(error) {
       // When it starts without a negative score, the score was the reason.
       let id = try await startSandbox(config, runtimeHandler: runtimeHandler, oomScore: 0)
       if scores.learn(refused: true) {
@@ -12,9 +13,8 @@ extension DockerRuntime {
     }
   }
 
-  private func startSandbox(_ config: CRIPodSandboxConfig, runtimeHandler: String, oomScore: Int64? = nil) async throws -> String {
+  private func startSandbox(_ config: CRIPodSandboxConfig, runtimeHandler: String, oomScore score: Int64) async throws -> String {
     let operation = "RunPodSandbox"
-    let score = oomScore ?? scores.allowed(DockerOOMScores.sandbox)
     let request = try DockerSandboxSpec.request(
       config, image: podSandboxImage, runtime: runtimeHandler, oomScore: score, logOptions: logOptions)
     let name = DockerName(sandbox: config.metadata)

@@ -82,7 +82,7 @@ final class Agent: Sendable {
 
   var pid: pid_t { process.pid }
 
-  var log: String { (try? String(contentsOfFile: directory + "/edgecore.log", encoding: .utf8)) ?? "" }
+  var log: String { text(of: directory + "/edgecore.log") ?? "" }
 
   private func cleanUp() async {
     if !process.isRunning { try? await start() }
@@ -96,11 +96,13 @@ final class Agent: Sendable {
     }
     _ = try? await end()
     await http.shutdown()
-    for line in ((try? String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)) ?? "").trimmingLines().reversed() {
+    for line in (text(of: "/proc/self/mountinfo") ?? "").trimmingLines().reversed() {
       let path = line.split(separator: " ")[4]
       if path.hasPrefix(directory) { umount2(String(path), 2 /* MNT_DETACH */) }
     }
     try? FileManager.default.removeItem(atPath: directory)
+    // The groups that pods' groups are in stay for the next start of an agent; here there is none.
+    _ = try? await Shell.run("find", ["/sys/fs/cgroup", "-mindepth", "2", "-depth", "-path", "*\(cgroup)*", "-type", "d", "-exec", "rmdir", "{}", ";"])
   }
 
   // MARK: Manifests
@@ -180,7 +182,7 @@ final class Agent: Sendable {
 
   /// What is left on the node of a pod with that UID: paths, mounts and cgroups.
   func traces(ofPod uid: String) async throws -> [String] {
-    var traces = ((try? String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)) ?? "").trimmingLines().filter { $0.contains(uid) }
+    var traces = (text(of: "/proc/self/mountinfo") ?? "").trimmingLines().filter { $0.contains(uid) }
     traces += try await Shell.output("find", ["/sys/fs/cgroup", "-maxdepth", "5", "-name", "*\(uid)*"]).trimmingLines()
     traces += try await Shell.output("find", [root, logs, directory + "/containers", "-name", "*\(uid)*"]).trimmingLines()
     return traces

@@ -68,7 +68,7 @@ struct Engine: Sendable {
 
   /// The engine's own process.
   var pid: pid_t? {
-    guard let text = try? String(contentsOfFile: directory + "/\(kind.rawValue).pid", encoding: .utf8) else { return nil }
+    guard let text = text(of: directory + "/\(kind.rawValue).pid") else { return nil }
     return pid_t(text.trimmingLines().first ?? "")
   }
 }

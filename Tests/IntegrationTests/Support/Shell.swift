@@ -58,6 +58,21 @@ enum Checkout {
   }()
 }
 
+/// A file's text, also of files whose size the kernel doesn't tell; nil if it can't be read.
+func text(of path: String) -> String? {
+  let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+  guard descriptor >= 0 else { return nil }
+  defer { close(descriptor) }
+  var bytes: [UInt8] = []
+  var buffer = [UInt8](repeating: 0, count: 64 << 10)
+  while true {
+    let count = read(descriptor, &buffer, buffer.count)
+    if count < 0 { return nil }
+    if count == 0 { return String(decoding: bytes, as: UTF8.self) }
+    bytes += buffer[..<count]
+  }
+}
+
 /// Waits for a condition that nothing announces, looking often.
 func eventually<Value>(
   _ what: String, within limit: Duration = .seconds(60), _ look: () async throws -> Value?
