@@ -110,7 +110,14 @@ public final class ChildProcess: Service {
   private func runOnce() async {
     let process = SpawnedProcess()
     do {
-      try process.start(configuration) { [logger, name = configuration.name] line in
+      try process.start(configuration) { [self] pid in
+        state.withLock { status in
+          status.pid = pid
+          status.starts += 1
+          status.lastError = nil
+        }
+        logger.info("child process started", metadata: ["child": "\(configuration.name)", "pid": "\(pid)"])
+      } onLine: { [logger, name = configuration.name] line in
         logger.info("\(line)", metadata: ["child": "\(name)"])
       }
     } catch {
@@ -140,13 +147,6 @@ public final class ChildProcess: Service {
   private func follow(_ process: SpawnedProcess) async {
     for await event in process.events {
       switch event {
-      case .started(let pid):
-        state.withLock { status in
-          status.pid = pid
-          status.starts += 1
-          status.lastError = nil
-        }
-        logger.info("child process started", metadata: ["child": "\(configuration.name)", "pid": "\(pid)"])
       case .ready(let pid):
         state.withLock { $0.isReady = true }
         await onReady(pid)
