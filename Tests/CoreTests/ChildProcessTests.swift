@@ -36,7 +36,7 @@ private func isAlive(_ pid: Int32) -> Bool { kill(pid, 0) == 0 }
   }
 
   @Test func outputGoesToTheLogLineByLine() async throws {
-    let child = child("echo \"$GREETING from $(pwd)\"; echo error >&2; printf 'no end'; exec sleep 3600 >/dev/null 2>&1")
+    let child = child("echo \"$GREETING from $(pwd)\"; echo error >&2; printf 'no end'; exec sleep 60 >/dev/null 2>&1")
     let running = Task { try await child.run() }
     await expectEventually { [log] in log.all.contains("error") }
     #expect(log.all.contains("hello from /tmp"))
@@ -61,7 +61,7 @@ private func isAlive(_ pid: Int32) -> Bool { kill(pid, 0) == 0 }
   }
 
   @Test func stubbornChildIsKilledWithItsOwnChildren() async throws {
-    let child = child("trap '' TERM; sleep 3600 & echo grandchild $!; echo up; while :; do sleep 3600; done", grace: .milliseconds(100))
+    let child = child("trap '' TERM; sleep 60 & echo grandchild $!; echo up; while :; do sleep 60; done", grace: .milliseconds(100))
     let running = Task { try await child.run() }
     await expectEventually { [log] in log.all.contains("up") }
     let pid = try #require(child.status.pid)
@@ -83,7 +83,7 @@ private func isAlive(_ pid: Int32) -> Bool { kill(pid, 0) == 0 }
   }
 
   @Test func readinessByALineOfOutput() async throws {
-    let child = child("echo starting; echo 'now listening'; exec sleep 3600", isReadyLine: { $0.contains("listening") })
+    let child = child("echo starting; echo 'now listening'; exec sleep 60", isReadyLine: { $0.contains("listening") })
     let running = Task { try await child.run() }
     await expectEventually { [ready] in ready.all.count == 1 }
     #expect(child.status.isReady)
@@ -121,7 +121,7 @@ private func isAlive(_ pid: Int32) -> Bool { kill(pid, 0) == 0 }
       """
       sed -n 's/^SigBlk:[^0-9a-f]*/blocked /p;s/^SigIgn:[^0-9a-f]*/ignored /p' /proc/self/status
       ls /proc/$$/fd | tr '\\n' ' '; echo
-      exec sleep 3600
+      exec sleep 60
       """)
     let running = Task { try await child.run() }
     await expectEventually { [log] in log.all.contains { $0.hasPrefix("0 1 2") } }

@@ -16,8 +16,9 @@ public enum ChildProcessError: Error, Sendable, Hashable, CustomStringConvertibl
 
 /// A program that runs beside the agent and is started again when it ends.
 ///
-/// Its output goes line by line to a logger. It ends with the agent, whatever ends the agent, and so does what it leaves in its process
-/// group. swift-subprocess is not used for it since it offers no way to tell the kernel that.
+/// Its output goes line by line to a logger. It ends with the agent, also when the agent is killed, and what it leaves running in its
+/// process group is killed when it ends under the agent's eyes. swift-subprocess is not used for it since it offers no way to ask the
+/// kernel for that.
 public final class ChildProcess: Service {
   public struct Configuration: Sendable {
     /// For logs.
