@@ -16,8 +16,9 @@ public enum ChildProcessError: Error, Sendable, Hashable, CustomStringConvertibl
 
 /// A program that runs beside the agent and is started again when it ends.
 ///
-/// Its output goes line by line to a logger. It ends with the agent, whatever ends the agent, and so does what it leaves in its process
-/// group. swift-subprocess is not used for it since it offers no way to tell the kernel that.
+/// Its output goes line by line to a logger. It ends with the agent, also when the agent is killed, and what it leaves running in its
+/// process group is killed when it ends under the agent's eyes. swift-subprocess is not used for it since it offers no way to ask the
+/// kernel for that.
 public final class ChildProcess: Service {
   public struct Configuration: Sendable {
     /// For logs.
@@ -110,7 +111,14 @@ public final class ChildProcess: Service {
   private func runOnce() async {
     let process = SpawnedProcess()
     do {
-      try process.start(configuration) { [logger, name = configuration.name] line in
+      try process.start(configuration) { [self] pid in
+        state.withLock { status in
+          status.pid = pid
+          status.starts += 1
+          status.lastError = nil
+        }
+        logger.info("child process started", metadata: ["child": "\(configuration.name)", "pid": "\(pid)"])
+      } onLine: { [logger, name = configuration.name] line in
         logger.info("\(line)", metadata: ["child": "\(name)"])
       }
     } catch {
@@ -140,13 +148,6 @@ public final class ChildProcess: Service {
   private func follow(_ process: SpawnedProcess) async {
     for await event in process.events {
       switch event {
-      case .started(let pid):
-        state.withLock { status in
-          status.pid = pid
-          status.starts += 1
-          status.lastError = nil
-        }
-        logger.info("child process started", metadata: ["child": "\(configuration.name)", "pid": "\(pid)"])
       case .ready(let pid):
         state.withLock { $0.isReady = true }
         await onReady(pid)

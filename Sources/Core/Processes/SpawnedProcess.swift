@@ -9,7 +9,6 @@ import Synchronization
 final class SpawnedProcess: Sendable {
   /// What a child tells.
   enum Event: Sendable {
-    case started(pid: Int32)
     case ready(pid: Int32)
     case ended(ChildProcess.Exit)
     case failed(code: Int32)
@@ -32,10 +31,13 @@ final class SpawnedProcess: Sendable {
     (events, continuation) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .unbounded)
   }
 
-  /// - Parameter onLine: called on the child's thread with each line of its output; while it runs, the child's output waits.
-  func start(_ configuration: ChildProcess.Configuration, onLine: @escaping @Sendable (String) -> Void) throws {
+  /// Starts the child's thread. Both closures are called on it: `onStart` with the pid before anything else, `onLine` with each line of
+  /// the output. While they run, the child's output waits.
+  func start(
+    _ configuration: ChildProcess.Configuration, onStart: @escaping @Sendable (Int32) -> Void, onLine: @escaping @Sendable (String) -> Void
+  ) throws {
     try OperatingSystemThread.start(configuration.name) { [self] in
-      run(configuration, onLine)
+      run(configuration, onStart, onLine)
       continuation.finish()
     }
   }
@@ -53,7 +55,7 @@ final class SpawnedProcess: Sendable {
     }
   }
 
-  private func run(_ configuration: ChildProcess.Configuration, _ onLine: (String) -> Void) {
+  private func run(_ configuration: ChildProcess.Configuration, _ onStart: (Int32) -> Void, _ onLine: (String) -> Void) {
     var pipes: [Int32] = [-1, -1]
     guard pipe2(&pipes, O_CLOEXEC) == 0 else {
       continuation.yield(.failed(code: errno))
@@ -73,7 +75,7 @@ final class SpawnedProcess: Sendable {
       state.pid = child
       if let signal = state.pendingSignal { kill(child, signal) }
     }
-    continuation.yield(.started(pid: child))
+    onStart(child)
     var ready = configuration.isReadyLine == nil
     if ready { continuation.yield(.ready(pid: child)) }
     read(output, until: child) { line in
