@@ -30,7 +30,8 @@ enum DockerStatus {
       default: "Error"
       }
     return Life(
-      state: .containerExited, startedAt: startedAt, finishedAt: finishedAt == 0 ? startedAt : finishedAt, exitCode: state.exitCode,
+      // Docker notes the start after the fact: what ends at once has ended before it, by Docker's clock.
+      state: .containerExited, startedAt: startedAt, finishedAt: max(startedAt, finishedAt), exitCode: state.exitCode,
       reason: reason, message: message)
   }
 
