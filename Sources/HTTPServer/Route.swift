@@ -61,6 +61,7 @@ struct Router: Sendable {
       allowed.append(route.method)
     }
     if allowed.isEmpty { throw .notFound("no such path: \(request.path)") }
-    throw ServerError(status: 405, message: "\(request.method) is not allowed on \(request.path); allowed: \(allowed.joined(separator: ", "))")
+    throw ServerError(
+      status: 405, message: "\(request.method) is not allowed on \(request.path); allowed: \(allowed.joined(separator: ", "))")
   }
 }

@@ -15,10 +15,11 @@ struct Config: ParsableCommand {
     func run() throws {
       let loaded = try source.load()
       let tree = loaded.tree
-      print(YAML.text(tree.masked) { path in
-        let source = tree.source(of: path)
-        return source == .builtIn ? nil : "from \(source)"
-      }, terminator: "")
+      print(
+        YAML.text(tree.masked) { path in
+          let source = tree.source(of: path)
+          return source == .builtIn ? nil : "from \(source)"
+        }, terminator: "")
     }
   }
 }

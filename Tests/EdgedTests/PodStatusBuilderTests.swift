@@ -22,9 +22,10 @@ import Testing
     #expect(status.phase == .pending)
     #expect(status.containerStatuses?[0].state?.waiting?.reason == "ContainerCreating")
     #expect(status.hostIP == "192.0.2.1")
-    #expect(status.conditions?.map { "\($0.type)=\($0.status)" } == [
-      "PodReadyToStartContainers=False", "Initialized=True", "Ready=False", "ContainersReady=False", "PodScheduled=True",
-    ])
+    #expect(
+      status.conditions?.map { "\($0.type)=\($0.status)" } == [
+        "PodReadyToStartContainers=False", "Initialized=True", "Ready=False", "ContainersReady=False", "PodScheduled=True",
+      ])
     let ready = status.conditions?.first { $0.type == "Ready" }
     #expect(ready?.reason == "ContainersNotReady")
     #expect(ready?.message == "containers with unready status: [web]")

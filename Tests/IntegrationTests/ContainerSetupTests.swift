@@ -149,10 +149,12 @@ import Testing
             """))
       try agent.write(
         "filter.yaml",
-        Manifest.pod("filter", Manifest.sleeper, container: "securityContext: {seccompProfile: {type: Localhost, localhostProfile: nomkdir.json}}"))
+        Manifest.pod(
+          "filter", Manifest.sleeper, container: "securityContext: {seccompProfile: {type: Localhost, localhostProfile: nomkdir.json}}"))
       try agent.write(
         "broken.yaml",
-        Manifest.pod("broken", Manifest.sleeper, container: "securityContext: {seccompProfile: {type: Localhost, localhostProfile: broken.json}}"))
+        Manifest.pod(
+          "broken", Manifest.sleeper, container: "securityContext: {seccompProfile: {type: Localhost, localhostProfile: broken.json}}"))
       try agent.write("root.yaml", Manifest.pod("root", Manifest.sleeper, container: "securityContext: {runAsNonRoot: true}"))
 
       try await agent.waitUntilReady("user")
@@ -170,11 +172,15 @@ import Testing
       try await agent.waitUntilReady("filter")
       #expect(try await agent.exec("filter", "mkdir", "/tmp/x").code != 0)
 
-      let broken = try await agent.wait(for: "broken", "is refused") { $0.status(of: "main")?.state?.waiting?.reason == "CreateContainerConfigError" }
+      let broken = try await agent.wait(for: "broken", "is refused") {
+        $0.status(of: "main")?.state?.waiting?.reason == "CreateContainerConfigError"
+      }
       let message = broken.status(of: "main")?.state?.waiting?.message ?? ""
       #expect(message.contains("nosuchcall"))
       #expect(message.contains("broken.json"))
-      let root = try await agent.wait(for: "root", "is refused") { $0.status(of: "main")?.state?.waiting?.reason == "CreateContainerConfigError" }
+      let root = try await agent.wait(for: "root", "is refused") {
+        $0.status(of: "main")?.state?.waiting?.reason == "CreateContainerConfigError"
+      }
       #expect(root.status(of: "main")?.state?.waiting?.message?.contains("image will run as root") == true)
     }
   }

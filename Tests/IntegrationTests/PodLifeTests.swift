@@ -97,7 +97,8 @@ import Testing
     try await Agent.with(kind) { agent in
       try agent.write("good.yaml", Manifest.pod("good", "echo done > /dev/termination-log", spec: "restartPolicy: Never"))
       try agent.write("bad.yaml", Manifest.pod("bad", "exit 3", spec: "restartPolicy: Never"))
-      try agent.write("loop.yaml", Manifest.pod("loop", "echo last words >&2; exit 4", container: "terminationMessagePolicy: FallbackToLogsOnError"))
+      try agent.write(
+        "loop.yaml", Manifest.pod("loop", "echo last words >&2; exit 4", container: "terminationMessagePolicy: FallbackToLogsOnError"))
       let good = try await agent.wait(for: "good", "succeeded") { $0.status?.phase == .succeeded }
       #expect(good.status(of: "main")?.state?.terminated?.message == "done\n")
       #expect(good.status(of: "main")?.state?.terminated?.reason == "Completed")
@@ -110,7 +111,8 @@ import Testing
       let last = loop.status(of: "main")?.lastState?.terminated
       #expect(last?.exitCode == 4)
       #expect(last?.message == "last words\n")
-      #expect(loop.status(of: "main")?.state?.waiting?.message?.hasPrefix("back-off 10s restarting failed container=main pod=loop-") == true)
+      #expect(
+        loop.status(of: "main")?.state?.waiting?.message?.hasPrefix("back-off 10s restarting failed container=main pod=loop-") == true)
       #expect(try await agent.events("loop").contains { $0.reason == "BackOff" && $0.type == "Warning" })
     }
   }

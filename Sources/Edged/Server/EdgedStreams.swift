@@ -28,7 +28,8 @@ struct EdgedStreams: Sendable {
     guard let instance = request.flag("previous") ? instances.dropFirst().first : instances.first else {
       throw ServerError.notFound(
         request.flag("previous")
-          ? "container \(container) of pod \(pod.fullName) has no earlier instance" : "container \(container) of pod \(pod.fullName) hasn't started yet")
+          ? "container \(container) of pod \(pod.fullName) has no earlier instance"
+          : "container \(container) of pod \(pod.fullName) hasn't started yet")
     }
     let age = try number(request, "sinceSeconds")
     let limit = try number(request, "limitBytes")

@@ -102,7 +102,8 @@ final class Agent: Sendable {
     }
     try? FileManager.default.removeItem(atPath: directory)
     // The groups that pods' groups are in stay for the next start of an agent; here there is none.
-    _ = try? await Shell.run("find", ["/sys/fs/cgroup", "-mindepth", "2", "-depth", "-path", "*\(cgroup)*", "-type", "d", "-exec", "rmdir", "{}", ";"])
+    _ = try? await Shell.run(
+      "find", ["/sys/fs/cgroup", "-mindepth", "2", "-depth", "-path", "*\(cgroup)*", "-type", "d", "-exec", "rmdir", "{}", ";"])
   }
 
   // MARK: Manifests
