@@ -356,7 +356,7 @@ struct DockerRuntimeTests {
       }
       let user = try await output("id -u; id -g; id -G")
       #expect(user == "1234\n56\n56 78")
-      let privileges = try await output("grep -E '(NoNewPrivs|CapBnd)' /proc/1/status")
+      let privileges = try await output("grep -E '(NoNewPrivs|CapBnd)' /proc/self/status")
       #expect(privileges == "CapBnd:\t0000000000000000\nNoNewPrivs:\t1")
       let touch = try await output("touch /x")
       #expect(touch.contains("Read-only file system"))

@@ -30,11 +30,17 @@ extension DockerRuntime {
     var headers: [HTTPField] = []
     if let auth { headers.append(HTTPField("X-Registry-Auth", try DockerImages.registryAuth(auth))) }
     let query = [("fromImage", name.repository), ("tag", name.digest ?? name.tag ?? "latest")]
-    let body = try await api.stream(operation, "POST", "/images/create", query: query, headers: headers)
-    try await api.translating(operation) {
-      var progress = DockerPull()
-      for try await chunk in body { try progress.read(chunk) }
-      try progress.finish()
+    do {
+      let body = try await api.stream(operation, "POST", "/images/create", query: query, headers: headers)
+      try await api.translating(operation) {
+        var progress = DockerPull()
+        for try await chunk in body { try progress.read(chunk) }
+        try progress.finish()
+      }
+    } catch var error as RuntimeError {
+      // Docker tells of the registry, and not of which image was wanted.
+      error.message = "failed to pull image \"\(reference)\": \(error.message)"
+      throw error
     }
     guard let image = try await inspectImage(pulledName(name), operation: operation) else {
       throw RuntimeError(.notFound, operation: operation, message: "the engine pulled \(name.text) but doesn't have it")
