@@ -8,7 +8,7 @@ cd "$top"
 # shellcheck source=hack/lib/packages.sh
 . hack/lib/packages.sh
 need_swift
-install_packages "${build_packages[@]}" "${containerd_packages[@]}" "${docker_packages[@]}"
+install_packages "${build_packages[@]}" "${containerd_packages[@]}" "${docker_packages[@]}" "${test_packages[@]}"
 
 swift build --build-tests
 if [ $# -gt 0 ]; then exec swift test --skip-build "$@"; fi

@@ -4,6 +4,8 @@
 build_packages=(libcurl4-openssl-dev libseccomp-dev libyaml-dev pkg-config)
 containerd_packages=(containerd runc containernetworking-plugins iptables iproute2 busybox-static)
 docker_packages=(docker.io iptables iproute2 busybox-static curl)
+# The registry that image tests pull from, and its password file.
+test_packages=(docker-registry apache2-utils)
 
 # install_packages NAME...
 install_packages() {
