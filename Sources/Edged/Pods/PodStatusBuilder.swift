@@ -150,8 +150,7 @@ struct PodStatusBuilder {
           exitCode: 137, reason: "ContainerStatusUnknown", message: "The container engine lost track of the container",
           containerID: "\(scheme)://\(record.id)"))
     case .exited:
-      let left = terminationMessages[record.id] ?? ""
-      let message = [record.message, left].filter { !$0.isEmpty }.joined(separator: ": ")
+      let message = TerminationMessageFile.joined(engine: record.message, container: terminationMessages[record.id] ?? "")
       let reason = record.reason.isEmpty ? (record.exitCode == 0 ? "Completed" : "Error") : record.reason
       return ContainerState(
         terminated: ContainerStateTerminated(

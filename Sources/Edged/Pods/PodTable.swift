@@ -143,8 +143,6 @@ actor PodTable {
     if let worker = workers[uid] { worker.wake() } else { await endOrphans() }
   }
 
-  func wakeAll() { for worker in workers.values { worker.wake() } }
-
   /// UIDs of all pods that exist or are being taken down.
   var knownUIDs: Set<String> { Set(workers.keys).union(wished.keys) }
 

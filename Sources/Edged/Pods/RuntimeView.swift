@@ -42,12 +42,6 @@ actor RuntimeView {
 
   var all: [PodRecord] { Array(pods.values) }
 
-  /// Whether the engine's event stream stands.
-  var isHealthy: Bool { isConnected }
-
-  /// The pod that a sandbox or container belongs to.
-  func owner(of id: String) -> String? { owners[id] }
-
   /// Returns once everything was listed, or when the task is cancelled.
   func waitUntilListed() async {
     if hasListed { return }
