@@ -14,12 +14,16 @@ swift build --build-tests
 if [ $# -gt 0 ]; then exec swift test --skip-build "$@"; fi
 
 # Each target in a process of its own: what one does to signals, descriptors or load is no other's trouble. The limit only ends what hangs.
+output=$(mktemp -d)
+trap 'rm -rf "$output"' EXIT
 failed=()
 for target in YAML KubernetesAPI HTTPServer Curl Core Runtime Edged Integration; do
   echo "== ${target}Tests"
-  timeout --kill-after=10 1500 swift test --skip-build --filter "^${target}Tests\\." || failed+=("${target}Tests")
+  timeout --kill-after=10 1500 swift test --skip-build --filter "^${target}Tests\\." 2>&1 | tee "$output/$target" || failed+=("$target")
 done
-if [ ${#failed[@]} -gt 0 ]; then
-  echo "failed: ${failed[*]}" >&2
-  exit 1
-fi
+for target in ${failed[@]+"${failed[@]}"}; do
+  echo "== ${target}Tests failed:"
+  # What failed, and what had begun without an end.
+  grep -E '✘|error:|Fatal' "$output/$target" || tail -n 20 "$output/$target"
+done >&2
+[ ${#failed[@]} -eq 0 ]
