@@ -29,7 +29,8 @@ if [ -n "$cgroup" ]; then
     find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || true
   done
 fi
-awk -v p="$root/" 'index($5, p) == 1 { print $5 }' /proc/self/mountinfo | sort -r | while read -r path; do
+# The root itself is mounted on itself, for mount propagation.
+awk -v root="${root%/}" '$5 == root || index($5, root "/") == 1 { print $5 }' /proc/self/mountinfo | sort -r | while read -r path; do
   umount "$(printf '%b' "${path//\\/\\0}")"
 done
 rm -rf --one-file-system "${root:?}/pods" "${logs:?}"/*
