@@ -80,7 +80,9 @@ let package = Package(
         "CLinux", "Core", "Edged", "LocalServer", "YAML",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      swiftSettings: strict),
+      swiftSettings: strict,
+      // A static Swift exports all symbols of a program for whoever opens it as a library: 3 MB that nobody asks for.
+      linkerSettings: [.unsafeFlags(["-Xlinker", "--no-export-dynamic"])]),
     .executableTarget(
       name: "edgectl",
       dependencies: [

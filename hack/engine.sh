@@ -275,6 +275,8 @@ end_bundle() {
   for group in $cgroups; do
     for path in /sys/fs/cgroup"$group" /sys/fs/cgroup/*"$group"; do rmdir "$path" 2>/dev/null || true; done
   done
+  # What libcni remembers of the sandbox's loopback; its name is the sandbox's alone.
+  rm -f /var/lib/cni/results/cni-loopback-"$id"-lo
   if [ -s "$bundle/address" ]; then
     address=$(cat "$bundle/address")
     case $address in unix:///run/containerd/s/*) rm -f "${address#unix://}" ;; esac

@@ -53,6 +53,8 @@ struct Run: ParsableCommand {
     registry.add(server)
 
     let host = ModuleHost(registry: registry, channel: channel, configuration: .init(loaded.configuration), logger: logger)
+    let memory = Task { await ResidentMemory.keepSmall() }
+    defer { memory.cancel() }
     try await host.run(signals: signals)
     logger.info("stopped")
   }

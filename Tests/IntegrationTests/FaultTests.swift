@@ -82,8 +82,7 @@ import Testing
 
   enum Loss: CaseIterable { case nothing, everything }
 
-  // A dockerd that was killed doesn't come up again beside its own containerd, which outlived it; with the machine, it does.
-  @Test(arguments: [(Engine.Kind.containerd, Loss.nothing), (.containerd, .everything), (.docker, .everything)])
+  @Test(arguments: Engine.Kind.allCases, Loss.allCases)
   func aKilledEngineIsTakenUpAgain(kind: Engine.Kind, loss: Loss) async throws {
     let directory = "/tmp/edgecore-crash-\(getpid())-\(kind.rawValue)-\(loss)"
     let engine = try await Engine.start(kind, directory: directory)

@@ -53,6 +53,25 @@ import Testing
   }
 
   @Test(arguments: Engine.Kind.allCases)
+  func aPodThatWantsATakenHostPortIsRefused(kind: Engine.Kind) async throws {
+    try await Agent.with(kind) { agent in
+      let port = try Registry.freePort()
+      let ports = "ports: [{containerPort: 80, hostPort: \(port)}]"
+      try agent.write("first.yaml", Manifest.pod("first", Manifest.sleeper, container: ports))
+      let first = try await agent.waitUntilReady("first")
+      // By its name it would come first.
+      try agent.write("another.yaml", Manifest.pod("another", Manifest.sleeper, container: ports))
+      let refused = try await agent.wait(for: "another", "is refused") { $0.status?.phase == .failed }
+      #expect(refused.status?.reason == "NodePorts")
+      // Who has the port keeps it, whoever asks when the agent starts.
+      try await agent.end()
+      try await agent.start()
+      try await agent.wait(for: "another", "is refused again") { $0.status?.phase == .failed }
+      #expect(try await agent.waitUntilReady("first").status(of: "main")?.containerID == first.status(of: "main")?.containerID)
+    }
+  }
+
+  @Test(arguments: Engine.Kind.allCases)
   func containersOutliveTheAgent(kind: Engine.Kind) async throws {
     try await Agent.with(kind) { agent in
       try agent.write("web.yaml", Manifest.pod("web", Manifest.sleeper))

@@ -87,17 +87,32 @@ actor PodTable {
   /// Starts a worker for each wish that has none and whose name is free.
   private func startMissing() async {
     guard !isStopping else { return }
-    for (uid, wish) in wished.sorted(by: { $0.value.pod.fullName < $1.value.pod.fullName })
+    let records = await operations.view.all
+    let running = Set(records.map(\.uid))
+    // What runs already comes first: it has what it needs of the node, and newer pods have to do with the rest.
+    func rank(_ wish: WishedPod) -> (Int, String) { (running.contains(wish.pod.uid) ? 0 : 1, wish.pod.fullName) }
+    for (uid, wish) in wished.sorted(by: { rank($0.value) < rank($1.value) })
     where workers[uid] == nil && names[wish.pod.fullName] == nil {
       // A name that is still taken by containers of an earlier life has to become free first.
-      if let old = await operations.view.all.first(where: {
+      if let old = records.first(where: {
         $0.uid != uid && "\($0.namespace)/\($0.name)" == wish.pod.fullName && workers[$0.uid] == nil
       }) {
         await endOrphan(old)
         continue
       }
       logger.info("adding pod", metadata: ["pod": "\(wish.pod.fullName)", "uid": "\(uid)"])
-      start(PodWorker(pod: wish.pod, status: operations.statuses.status(of: uid), operations: operations, logger: logger))
+      start(
+        PodWorker(
+          pod: wish.pod, status: operations.statuses.status(of: uid),
+          refusal: running.contains(uid) ? nil : operations.blueprint.refusal(of: wish.pod) ?? HostPort.admit(wish.pod, beside: active),
+          operations: operations, logger: logger))
+    }
+  }
+
+  /// The pods that have workers and aren't over.
+  private var active: [Pod] {
+    workers.keys.compactMap { uid in
+      operations.statuses.status(of: uid)?.phase?.isTerminal == true ? nil : (wished[uid] ?? ending[uid])?.pod
     }
   }
 
@@ -131,7 +146,7 @@ actor PodTable {
     logger.info("removing a pod that nobody wishes for", metadata: ["pod": "\(record.namespace)/\(record.name)", "uid": "\(record.uid)"])
     let pod = Pod(orphan: record)
     ending[record.uid] = WishedPod(pod: pod, raw: (try? JSONValue(encoding: pod)) ?? .null)
-    let worker = PodWorker(pod: pod, status: nil, operations: operations, logger: logger)
+    let worker = PodWorker(pod: pod, status: nil, refusal: nil, operations: operations, logger: logger)
     start(worker)
     await worker.remove(gracePeriod: 1)
   }

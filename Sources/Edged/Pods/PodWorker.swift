@@ -15,6 +15,7 @@ actor PodWorker {
   /// False once the pod is to be removed, remains and all.
   private var isWished = true
   private var ending: Ending?
+  private let refusal: AdmissionRejection?
   private var stopsAfterStep = false
   private var step: Task<Void, Never>?
 
@@ -43,11 +44,13 @@ actor PodWorker {
     var message: String?
   }
 
-  init(pod: Pod, status: PodStatus?, operations: PodOperations, logger: Logger) {
+  /// - Parameter refusal: Why the node can't take the pod; a refused pod has failed.
+  init(pod: Pod, status: PodStatus?, refusal: AdmissionRejection?, operations: PodOperations, logger: Logger) {
     self.uid = pod.uid
     self.fullName = pod.fullName
     self.pod = pod
     self.status = status ?? pod.status ?? PodStatus()
+    self.refusal = refusal
     self.operations = operations
     self.backoff = CrashLoopBackoff(cap: operations.settings.maxContainerRestartPeriod)
     var logger = logger
@@ -127,7 +130,7 @@ actor PodWorker {
       let record = await operations.view.record(of: uid) ?? emptyRecord
       await operations.updateProbes(pod, record)
       let now = Timestamp.now
-      if status.startTime == nil, let refusal = operations.blueprint.refusal(of: pod) {
+      if status.startTime == nil, let refusal {
         operations.events.record(pod, fieldPath: nil, .warning, reason: refusal.reason, message: refusal.message)
         end(reason: refusal.reason, message: "Pod was rejected: \(refusal.message)")
         return

@@ -51,6 +51,9 @@ extension Engine {
 
   /// Starts a killed engine again on what it left.
   func revive(_ command: [String]) async throws {
+    // Docker waits for the process that such a file names, and takes its containerd (which dies with it) for alive: for as long as the
+    // dead one has not been reaped, which a container's first process may never do.
+    for file in ["dockerd.pid", "exec/containerd/containerd.pid"] { unlink(directory + "/" + file) }
     let script = #"pidfile=$1 log=$2; shift 2; setsid nohup "$@" >>"$log" 2>&1 </dev/null & echo $! >"$pidfile""#
     let files = [directory + "/\(kind.rawValue).pid", directory + "/engine.log"]
     try await Shell.output("sh", ["-c", script, "_"] + files + command)

@@ -82,7 +82,7 @@ struct Registry: Sendable {
     try? FileManager.default.removeItem(atPath: directory)
   }
 
-  private static func freePort() throws -> UInt16 {
+  static func freePort() throws -> UInt16 {
     try withSocket(port: 0) { descriptor, address in
       var address = address
       var length = socklen_t(MemoryLayout<sockaddr_in>.size)
