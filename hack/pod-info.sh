@@ -10,7 +10,7 @@ root=${root%/}
 
 # Groups of a pod are called pod<uid>, below kubepods; a name is looked up with edgectl.
 if [[ ! $wanted =~ ^[0-9a-f-]{32,36}$ ]]; then
-  uid=$(edgectl pods -o json | tr -d '\n' | grep -oE "\"name\": *\"$wanted\"[^}]*\"uid\": *\"[^\"]+\"" | grep -oE '[0-9a-f-]{32,36}' | head -n 1) ||
+  uid=$(edgectl describe pod "$wanted" | awk '$1 == "UID:" { print $2; exit }') && [ -n "$uid" ] ||
     { echo "pod-info.sh: no pod is called $wanted; give its UID, or put edgectl on the PATH" >&2; exit 1; }
   wanted=$uid
 fi

@@ -173,12 +173,4 @@ import Testing
     #expect(await collection(runtime).collect(sourcesReady: true) { ["u1"] } == [])
     #expect(runtime.calls.suffix(3) == ["remove old", "stop s1", "remove s1"])
   }
-
-  @Test(arguments: [(1, ["remove old"]), (0, ["remove old", "remove new"]), (2, [])])
-  func removesAPodsDeadContainers(keep: Int, calls: [String]) async throws {
-    try writeLogs()
-    let runtime = garbage()
-    await collection(runtime).removeDeadContainers(ofPod: "u1", keep: keep)
-    #expect(runtime.calls == calls)
-  }
 }

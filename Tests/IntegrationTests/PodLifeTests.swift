@@ -42,13 +42,21 @@ import Testing
     try await Agent.with(kind) { agent in
       try agent.write("web.yaml", Manifest.pod("web", Manifest.sleeper))
       try await agent.waitUntilReady("web")
-      let pid = try #require(try await agent.processes(running: "sleep 1000000").first)
-      // The shell that waits for the sleep is the container's first process.
-      kill(try agent.parent(of: pid), SIGKILL)
-      let pod = try await agent.wait(for: "web", "was restarted") { $0.status(of: "main")?.restartCount == 1 && $0.isReady }
-      let last = pod.status(of: "main")?.lastState?.terminated
-      #expect(last?.exitCode == 137)
-      #expect(pod.status(of: "main")?.state?.running != nil)
+      for restarts in 1...2 {
+        let pid = try #require(try await agent.processes(running: "sleep 1000000").first)
+        // The shell that waits for the sleep is the container's first process.
+        kill(try agent.parent(of: pid), SIGKILL)
+        let pod = try await agent.wait(for: "web", "was restarted \(restarts) times") {
+          $0.status(of: "main")?.restartCount == Int32(restarts) && $0.isReady
+        }
+        #expect(pod.status(of: "main")?.lastState?.terminated?.exitCode == 137)
+        #expect(pod.status(of: "main")?.state?.running != nil)
+      }
+      // One dead container is kept, with its log.
+      _ = try await eventually("older logs are gone") {
+        let logs = try await Shell.output("find", [agent.logs, "-name", "*.log", "-printf", "%f\n"]).trimmingLines().sorted()
+        return logs == ["1.log", "2.log"] ? true : nil
+      }
     }
   }
 

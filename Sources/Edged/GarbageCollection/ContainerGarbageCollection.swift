@@ -66,23 +66,6 @@ public actor ContainerGarbageCollection {
     return failures
   }
 
-  /// Removes a pod's dead containers but the newest `count` of each name; 0 for a pod that was evicted or deleted.
-  public func removeDeadContainers(ofPod uid: String, keep count: Int) async {
-    var failures: [String] = []
-    do {
-      var filter = CRIContainerFilter()
-      filter.labelSelector = [RuntimeLabel.podUID: uid]
-      let containers = try await runtime.listContainers(filter)
-      _ = await remove(GarbageSelection.containers(ofPod: uid, containers, keeping: count), &failures)
-    } catch {
-      if Task.isCancelled { return }
-      failures.append("\(error)")
-    }
-    for failure in failures {
-      logger.warning("removing a pod's dead containers failed", metadata: ["pod": "\(uid)", "error": "\(failure)"])
-    }
-  }
-
   /// Returns the ids of the containers that are gone.
   private func remove(_ containers: [CRIContainer], _ failures: inout [String]) async -> Set<String> {
     var removed: Set<String> = []

@@ -40,11 +40,6 @@ struct GarbageSelection: Sendable {
     return removals.sorted { Self.isNewer($1, $0) }
   }
 
-  /// The dead containers of a pod but the newest `count` of each name.
-  static func containers(ofPod uid: String, _ all: [CRIContainer], keeping count: Int) -> [CRIContainer] {
-    dead(all).filter { $0.key.podUID == uid }.flatMap { $0.value.dropFirst(max(0, count)) }.sorted { isNewer($1, $0) }
-  }
-
   /// The sandboxes to remove: those that aren't ready and have no containers, but not a living pod's newest.
   func sandboxes(_ all: [CRIPodSandbox], containers: [CRIContainer]) -> [CRIPodSandbox] {
     let occupied = Set(containers.map(\.podSandboxID))

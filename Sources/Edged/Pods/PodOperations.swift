@@ -112,7 +112,7 @@ struct PodOperations: Sendable {
   /// Removes the last traces of a pod.
   func removeRemains(of pod: Pod) async throws {
     let record = try await view.refresh(pod.uid)
-    for container in record?.containers ?? [] { await removeContainer(container.id) }
+    for container in record?.containers ?? [] { await removeContainer(container, of: pod) }
     for sandbox in record?.sandboxes ?? [] {
       try await runtime.stopPodSandbox(sandbox.id)
       try await runtime.removePodSandbox(sandbox.id)
@@ -124,12 +124,14 @@ struct PodOperations: Sendable {
   }
 
   /// Removes a container that doesn't run, and its log.
-  func removeContainer(_ id: String) async {
+  func removeContainer(_ container: ContainerRecord, of pod: Pod) async {
     do {
-      try await runtime.removeContainer(id)
-      await view.refreshContainer(id)
+      if !container.logPath.isEmpty { try LogDirectory.removeLog(container.logPath) }
+      try links.remove(pod: pod.name, namespace: pod.namespace, container: container.name, containerID: container.id)
+      try await runtime.removeContainer(container.id)
+      await view.refreshContainer(container.id)
     } catch {
-      logger.debug("removing a container failed", metadata: ["container": "\(id)", "error": "\(error)"])
+      logger.debug("removing a container failed", metadata: ["container": "\(container.id)", "error": "\(error)"])
     }
   }
 
@@ -142,7 +144,7 @@ struct PodOperations: Sendable {
       let isNewest = record.newest(container.name)?.id == container.id
       if isNewest { continue }
       seen[container.name, default: 0] += 1
-      if seen[container.name, default: 0] > keep { await removeContainer(container.id) }
+      if seen[container.name, default: 0] > keep { await removeContainer(container, of: pod) }
     }
   }
 }

@@ -210,7 +210,10 @@ actor PodWorker {
         let pod = pod
         group.addTask { await self.operations.kill(container, of: pod, cause: kill.cause, message: kill.message) }
       }
-      for id in plan.removals { group.addTask { await self.operations.removeContainer(id) } }
+      for container in record.containers where plan.removals.contains(container.id) {
+        let pod = pod
+        group.addTask { await self.operations.removeContainer(container, of: pod) }
+      }
     }
     guard plan.newSandboxAttempt != nil || plan.startsContainers, !Task.isCancelled else { return }
 
@@ -291,6 +294,7 @@ actor PodWorker {
     do {
       try await operations.removeRemains(of: pod)
       operations.statuses.remove(uid)
+      await operations.images.forget(podUID: uid)
       phase = .gone
     } catch {
       logger.warning("removing what is left of the pod failed; trying again", metadata: ["error": "\(error)"])
