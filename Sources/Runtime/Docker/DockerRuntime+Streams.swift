@@ -86,11 +86,18 @@ extension DockerRuntime {
   /// The engine can't end a command, but it tells its process. The process is only killed if its control groups are the
   /// container's: the number may be another's by now, or be one of another PID namespace.
   private func kill(_ exec: String, inContainer id: String) async {
-    guard let answer: DockerExec = try? await api.get("ExecSync", "/exec/\(exec)/json"), answer.running, let pid = answer.pid, pid > 1,
-      let groups = try? Data(contentsOf: URL(filePath: "/proc/\(pid)/cgroup")),
-      String(decoding: groups, as: UTF8.self).contains(id)
-    else { return }
-    _ = Glibc.kill(pid, SIGKILL)
+    // A busy engine may still be starting it.
+    let deadline = ContinuousClock.now + .seconds(10)
+    while let answer: DockerExec = try? await api.get("ExecSync", "/exec/\(exec)/json"), answer.exitCode == nil {
+      if answer.running, let pid = answer.pid, pid > 1 {
+        if let groups = try? Data(contentsOf: URL(filePath: "/proc/\(pid)/cgroup")), String(decoding: groups, as: UTF8.self).contains(id) {
+          _ = Glibc.kill(pid, SIGKILL)
+        }
+        return
+      }
+      guard ContinuousClock.now < deadline else { return }
+      do { try await Task.sleep(for: .milliseconds(50)) } catch { return }
+    }
   }
 }
 
