@@ -22,10 +22,12 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
+    .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
     .target(name: "CLinux"),
 
     .target(name: "YAML", dependencies: ["CYAML"], swiftSettings: strict),
+    .target(name: "SQLite", dependencies: ["CSQLite"], swiftSettings: strict),
     .target(name: "KubernetesAPI", swiftSettings: strict),
     .target(name: "Curl", dependencies: ["CCurl", "CLinux"], swiftSettings: strict),
     .target(
@@ -91,6 +93,7 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(name: "YAMLTests", dependencies: ["YAML"], swiftSettings: strict),
+    .testTarget(name: "SQLiteTests", dependencies: ["SQLite"], swiftSettings: strict),
     .testTarget(name: "KubernetesAPITests", dependencies: ["KubernetesAPI", "YAML"], swiftSettings: strict),
     .testTarget(name: "CurlTests", dependencies: ["Curl"], swiftSettings: strict),
     .testTarget(

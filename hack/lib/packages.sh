@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Installs what building and running needs on Debian and Ubuntu; nothing when it is there already.
 
-build_packages=(libcurl4-openssl-dev libseccomp-dev libyaml-dev pkg-config)
+build_packages=(libcurl4-openssl-dev libseccomp-dev libsqlite3-dev libyaml-dev pkg-config)
 containerd_packages=(containerd runc containernetworking-plugins iptables iproute2 busybox-static)
 docker_packages=(docker.io iptables iproute2 busybox-static curl)
 # The registry that image tests pull from, and its password file.

@@ -1,5 +1,4 @@
-import CLinux
-import Glibc
+import Core
 import Synchronization
 
 /// Runs blocking work on a thread of its own, so that a slow disk or a dead network file system holds up nobody else.
@@ -50,37 +49,15 @@ private final class Handover<Value: Sendable>: Sendable {
 }
 
 enum OwnThread {
-  private final class Body {
-    let name: String
-    let run: @Sendable () -> Void
-    init(name: String, run: @escaping @Sendable () -> Void) {
-      self.name = name
-      self.run = run
-    }
-  }
-
   /// Starts a detached thread.
   /// - Parameter name: shown by tools, at most 15 bytes.
   /// - Returns: the error if no thread could be made.
   static func start(_ name: String, _ run: @escaping @Sendable () -> Void) -> FileError? {
-    var attributes = pthread_attr_t()
-    pthread_attr_init(&attributes)
-    defer { pthread_attr_destroy(&attributes) }
-    pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-    pthread_attr_setstacksize(&attributes, 512 * 1024)
-    let body = Unmanaged.passRetained(Body(name: name, run: run))
-    var thread = pthread_t()
-    let code = pthread_create(
-      &thread, &attributes,
-      { argument in
-        guard let argument else { return nil }
-        let body = Unmanaged<Body>.fromOpaque(argument).takeRetainedValue()
-        _ = body.name.withCString { clinux_prctl(PR_SET_NAME, UInt(bitPattern: $0)) }
-        body.run()
-        return nil
-      }, body.toOpaque())
-    guard code != 0 else { return nil }
-    body.release()
-    return FileError("start thread", name, code: code)
+    do throws(ThreadError) {
+      try OperatingSystemThread.start(name, stackSize: 512 << 10, run: run)
+      return nil
+    } catch {
+      return FileError("start thread", name, code: error.code)
+    }
   }
 }

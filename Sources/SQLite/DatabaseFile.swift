@@ -1,0 +1,42 @@
+import Glibc
+
+/// A database that is there and sound when it is opened, whatever lay in its place.
+public enum DatabaseFile {
+  /// What was opened.
+  public struct Opened {
+    public var connection: Connection
+    /// Where a damaged file was set aside, and what was wrong with it; nil if the file was sound or new.
+    public var damage: Damage?
+  }
+
+  public struct Damage: Sendable, Hashable {
+    public var reason: String
+    public var setAside: String
+  }
+
+  /// Opens a database, checks it and brings its tables up to date. A damaged one is renamed to `<path>.damaged-<Unix seconds>`, with its
+  /// companions, and an empty one takes its place.
+  /// - Throws: `SQLiteError` for everything but damage: a lock, a full disk, missing permissions, a newer program's tables.
+  public static func open(_ path: String, _ migrations: Migrations) throws -> Opened {
+    do {
+      return Opened(connection: try sound(path, migrations), damage: nil)
+    } catch let error as SQLiteError where error.isDamage {
+      let aside = path + ".damaged-\(time(nil))"
+      for companion in ["", "-wal", "-shm"] where rename(path + companion, aside + companion) != 0 && errno != ENOENT {
+        throw SQLiteError(
+          code: error.code, message: "\(error.message); can't set it aside: \(String(cString: strerror(errno)))", context: error.context)
+      }
+      return Opened(connection: try sound(path, migrations), damage: Damage(reason: error.message, setAside: aside))
+    }
+  }
+
+  private static func sound(_ path: String, _ migrations: Migrations) throws -> Connection {
+    let connection = try Connection(path: path)
+    if let damage = try connection.damages().first {
+      // SQLITE_CORRUPT
+      throw SQLiteError(code: 11, message: damage, context: "check \(path)")
+    }
+    try migrations.apply(to: connection)
+    return connection
+  }
+}
