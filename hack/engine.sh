@@ -7,7 +7,8 @@
 #
 # Root, state, logs, CNI configuration, a bridge and a 10.x subnet are the folder's own. The images docker.io/library/busybox:1.36 and
 # docker.io/kubeedge/pause:3.6 are packed here and loaded, so that no registry is needed. `up` prints the endpoint, and says so when
-# the engine runs already. With ENGINE_OWNER=<pid> the engine goes down by itself when that process has ended.
+# the engine runs already. With ENGINE_OWNER=<pid> the engine goes down by itself when that process has ended, and the folder goes
+# with all that is in it.
 #
 # The only things outside the folder: the bridge, iptables rules that carry its name, and the shims' sockets, whose folder
 # /run/containerd/s is compiled into containerd; their names are unique and `down` removes them.
@@ -323,7 +324,7 @@ remove_rules() {
 down() {
   local pid bundle path name
   # Whoever watches over the owner has nothing more to do, unless it is the one that runs this.
-  if pid=$(alive owner) && [ "$pid" != $$ ]; then kill -- "-$pid" 2>/dev/null || true; fi
+  if pid=$(alive owner) && [ "$pid" != $$ ] && [ "$pid" != $PPID ]; then kill -- "-$pid" 2>/dev/null || true; fi
   if pid=$(alive docker); then end_process "$pid" 20; fi
   if pid=$(alive containerd); then end_process "$pid" 10; fi
   # Docker's own containerd, if Docker was killed.
@@ -357,7 +358,7 @@ down() {
 # Ties the engine to ENGINE_OWNER's life.
 own() {
   [ -n "${ENGINE_OWNER:-}" ] || return 0
-  daemonize /dev/null bash -c 'tail --pid="$1" -f /dev/null; exec "$2" down "$3"' _ "$ENGINE_OWNER" "$here/engine.sh" "$dir/"
+  daemonize /dev/null bash -c 'tail --pid="$1" -f /dev/null; "$2" down "$3"; rm -rf --one-file-system "$3"' _ "$ENGINE_OWNER" "$here/engine.sh" "$dir/"
   echo $! >"$dir/owner.pid"
 }
 

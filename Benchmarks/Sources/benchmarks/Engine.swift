@@ -45,6 +45,8 @@ final class Engine: Sendable {
       result = .failure(error)
     }
     try await ChildProgram.run(script, ["down", directory])
+    // What was written beside the engine: logs and files of bare pods.
+    if access(directory, F_OK) == 0 { try FileManager.default.removeItem(atPath: directory) }
     return try result.get()
   }
 
