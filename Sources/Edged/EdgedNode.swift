@@ -63,7 +63,7 @@ final class EdgedNode: Sendable {
         thermalThrottlePaths: NodeMachine.thermalThrottlePaths()),
       sysctls: try SysctlAllowlist(unsafe: kubelet.allowedUnsafeSysctls, kernel: NodeMachine.kernelVersion()),
       clusterDNS: kubelet.clusterDNS, clusterDomain: kubelet.clusterDomain, resolvConf: kubelet.resolvConf, hostIPs: hostIPs,
-      hostHasAppArmor: access("/sys/module/apparmor/parameters/enabled", F_OK) == 0)
+      hostHasAppArmor: access("/sys/module/apparmor/parameters/enabled", F_OK) == 0, engineFeatures: try await runtime.features())
     operations = PodOperations(
       runtime: runtime, view: view, node: facts, paths: paths,
       settings: PodSettings(

@@ -13,6 +13,8 @@ public protocol ContainerRuntime: ImageService {
   func version() async throws -> CRIVersionResponse
   /// Whether the engine (`RuntimeReady`) and its network (`NetworkReady`) work.
   func status() async throws -> CRIRuntimeStatus
+  /// What the engine can do beyond what all engines can.
+  func features() async throws -> CRIRuntimeFeatures
   /// The cgroup driver the engine works with; nil if it doesn't say.
   func cgroupDriver() async throws -> CRICgroupDriver?
 

@@ -51,6 +51,7 @@ final class GarbageScriptedRuntime: ContainerRuntime {
 
   func version() async throws -> CRIVersionResponse { throw unsupported() }
   func status() async throws -> CRIRuntimeStatus { throw unsupported() }
+  func features() async throws -> CRIRuntimeFeatures { throw unsupported() }
   func cgroupDriver() async throws -> CRICgroupDriver? { throw unsupported() }
   func runPodSandbox(_ config: CRIPodSandboxConfig, runtimeHandler: String) async throws -> String { throw unsupported() }
   func podSandboxStatus(_ id: String) async throws -> CRIPodSandboxStatus { throw unsupported() }

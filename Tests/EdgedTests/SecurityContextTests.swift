@@ -94,8 +94,8 @@ struct SecurityContextTests {
     #expect(own.supplementalGroups == [3, 1, 2, 9])
     #expect(own.supplementalGroupsPolicy == .strict)
     let pod = try Pod.yaml("{securityContext: {supplementalGroupsPolicy: Strict}, containers: [{name: a}]}")
-    #expect(pod.admitSupplementalGroupsPolicy(engineSupportsPolicy: false)?.reason == "SupplementalGroupsPolicyNotSupported")
-    #expect(pod.admitSupplementalGroupsPolicy(engineSupportsPolicy: true) == nil)
+    #expect(SupplementalGroupsPolicy.admit(pod, engineSupportsPolicy: false)?.reason == "SupplementalGroupsPolicyNotSupported")
+    #expect(SupplementalGroupsPolicy.admit(pod, engineSupportsPolicy: true) == nil)
   }
 
   @Test func procMount() throws {

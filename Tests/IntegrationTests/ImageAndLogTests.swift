@@ -78,7 +78,7 @@ import Testing
       let numbers = followed.output.trimmingLines().compactMap { Int($0.split(separator: " ").dropFirst().first ?? "") }
       #expect(numbers.count == lines)
       #expect(numbers == Array(0..<lines))
-      let files = try await Shell.output("find", [agent.logs, "-path", "*\(pod.uid)*", "-name", "0.log.*"]).trimmingLines()
+      let files = try await Shell.found(agent.logs, "-path", "*\(pod.uid)*", "-name", "0.log.*")
       #expect(!files.isEmpty)
       #expect(files.count <= 4)
     }

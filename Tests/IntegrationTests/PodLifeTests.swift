@@ -54,7 +54,7 @@ import Testing
       }
       // One dead container is kept, with its log.
       _ = try await eventually("older logs are gone") {
-        let logs = try await Shell.output("find", [agent.logs, "-name", "*.log", "-printf", "%f\n"]).trimmingLines().sorted()
+        let logs = try await Shell.found(agent.logs, "-name", "*.log", "-printf", "%f\n").sorted()
         return logs == ["1.log", "2.log"] ? true : nil
       }
     }

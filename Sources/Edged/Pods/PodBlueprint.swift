@@ -13,6 +13,7 @@ struct PodBlueprint: Sendable {
   var resolvConf: String
   var hostIPs: [String]
   var hostHasAppArmor: Bool
+  var engineFeatures: CRIRuntimeFeatures
 
   var sandboxes: SandboxConfigBuilder { SandboxConfigBuilder(paths: paths, resources: resources, security: security) }
   var containers: ContainerConfigBuilder { ContainerConfigBuilder(paths: paths, resources: resources, security: security) }
@@ -20,6 +21,7 @@ struct PodBlueprint: Sendable {
   /// Why the node can't take the pod, whatever else it runs; nil if it can.
   func refusal(of pod: Pod) -> AdmissionRejection? {
     sysctls.admit(pod) ?? AppArmor.admit(pod, hostHasAppArmor: hostHasAppArmor)
+      ?? SupplementalGroupsPolicy.admit(pod, engineSupportsPolicy: engineFeatures.supplementalGroupsPolicy)
   }
 
   func hostname(of pod: Pod) throws(PodHostname.Invalid) -> PodHostname { try PodHostname(pod, clusterDomain: clusterDomain) }

@@ -49,7 +49,9 @@ extension PodOperations {
     do {
       return try await volumes.setUp(pod, downward: DownwardAPI(pod: pod, node: node, podIPs: ips))
     } catch {
-      if !Task.isCancelled { events.record(pod, fieldPath: nil, .warning, reason: "FailedMount", message: "\(error)") }
+      // Of a volume that still waits after a failure nothing new is to be said.
+      let isNew = (error as? VolumeSetUpError)?.isNew ?? true
+      if isNew, !Task.isCancelled { events.record(pod, fieldPath: nil, .warning, reason: "FailedMount", message: "\(error)") }
       throw error
     }
   }
@@ -144,6 +146,9 @@ extension PodOperations {
       try file.write(hosts)
       mounts.append(file.mount)
     }
+    // Of earlier starts only what the engine still has containers of.
+    let known = record.containers.lazy.filter { $0.name == container.name }.compactMap(\.terminationMessageFile)
+    try TerminationMessageFile.removeOld(container: container.name, podUID: pod.uid, paths: paths, keeping: Set(known))
     mounts.append(try TerminationMessageFile.create(for: container, podUID: pod.uid, paths: paths).mount)
 
     var parts = ContainerConfigBuilder.Parts(

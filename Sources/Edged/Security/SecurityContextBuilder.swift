@@ -104,12 +104,4 @@ extension Pod {
   var containersOfAllKinds: [Container] {
     spec.containers + (spec.initContainers ?? []) + (spec.ephemeralContainers ?? []).map(\.container)
   }
-
-  /// Refuses a pod that wants its groups to be exactly those it names, where the engine can't do that.
-  func admitSupplementalGroupsPolicy(engineSupportsPolicy: Bool) -> AdmissionRejection? {
-    guard spec.securityContext?.supplementalGroupsPolicy == "Strict", !engineSupportsPolicy else { return nil }
-    return AdmissionRejection(
-      reason: "SupplementalGroupsPolicyNotSupported",
-      message: "SupplementalGroupsPolicy=Strict is not supported in this node")
-  }
 }

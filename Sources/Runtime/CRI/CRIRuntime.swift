@@ -73,6 +73,10 @@ public final class CRIRuntime: ContainerRuntime {
     try await call("Status", CRIStatusRequest(), reply: CRIStatusResponse.self).status
   }
 
+  public func features() async throws -> CRIRuntimeFeatures {
+    try await call("Status", CRIStatusRequest(), reply: CRIStatusResponse.self).features
+  }
+
   public func cgroupDriver() async throws -> CRICgroupDriver? {
     do {
       let reply: CRIRuntimeConfigResponse = try await call("RuntimeConfig", CRIRuntimeConfigRequest())

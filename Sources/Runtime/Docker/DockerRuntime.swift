@@ -69,6 +69,8 @@ public final class DockerRuntime: ContainerRuntime {
     }
   }
 
+  public func features() async throws -> CRIRuntimeFeatures { CRIRuntimeFeatures() }
+
   public func cgroupDriver() async throws -> CRICgroupDriver? {
     let info: DockerInfo = try await api.get("RuntimeConfig", "/info")
     switch info.cgroupDriver {

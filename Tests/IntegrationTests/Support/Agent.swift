@@ -184,8 +184,8 @@ final class Agent: Sendable {
   /// What is left on the node of a pod with that UID: paths, mounts and cgroups.
   func traces(ofPod uid: String) async throws -> [String] {
     var traces = (text(of: "/proc/self/mountinfo") ?? "").trimmingLines().filter { $0.contains(uid) }
-    traces += try await Shell.output("find", ["/sys/fs/cgroup", "-maxdepth", "5", "-name", "*\(uid)*"]).trimmingLines()
-    traces += try await Shell.output("find", [root, logs, directory + "/containers", "-name", "*\(uid)*"]).trimmingLines()
+    traces += try await Shell.found("/sys/fs/cgroup", "-maxdepth", "5", "-name", "*\(uid)*")
+    traces += try await Shell.found(root, logs, directory + "/containers", "-name", "*\(uid)*")
     return traces
   }
 }

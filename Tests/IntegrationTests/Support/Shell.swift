@@ -40,6 +40,9 @@ enum Shell {
     }
     return result.output
   }
+
+  /// The paths that `find` prints. What other tests remove while it looks is no failure.
+  static func found(_ arguments: String...) async throws -> [String] { try await run("find", arguments).output.trimmingLines() }
 }
 
 /// Where things are in the checkout.
