@@ -37,8 +37,7 @@ public final class Connection {
       throw SQLiteError(code: code, message: message, context: "open \(path)")
     }
     database = handle
-    sqlite3_busy_timeout(
-      handle, Int32(clamping: busyTimeout.components.seconds * 1000 + busyTimeout.components.attoseconds / 1_000_000_000_000_000))
+    sqlite3_busy_timeout(handle, Int32(clamping: Int64(busyTimeout / .milliseconds(1))))
     try execute("PRAGMA journal_mode = WAL")
     try execute("PRAGMA synchronous = FULL")
     // The log is cut at checkpoints, so that a burst doesn't keep the disk.

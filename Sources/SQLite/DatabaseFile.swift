@@ -1,3 +1,4 @@
+import CSQLite
 import Glibc
 
 /// A database that is there and sound when it is opened, whatever lay in its place.
@@ -33,8 +34,7 @@ public enum DatabaseFile {
   private static func sound(_ path: String, _ migrations: Migrations) throws -> Connection {
     let connection = try Connection(path: path)
     if let damage = try connection.damages().first {
-      // SQLITE_CORRUPT
-      throw SQLiteError(code: 11, message: damage, context: "check \(path)")
+      throw SQLiteError(code: SQLITE_CORRUPT, message: damage, context: "check \(path)")
     }
     try migrations.apply(to: connection)
     return connection

@@ -1,3 +1,5 @@
+import CSQLite
+
 /// The steps that lead from an empty file to the tables of today. Steps are only ever added at the end.
 public struct Migrations: Sendable {
   /// SQL that makes version n of version n − 1, n counting from 1. The first steps have to bear tables that exist: databases of
@@ -12,7 +14,7 @@ public struct Migrations: Sendable {
     let version = try connection.schemaVersion
     guard version <= steps.count else {
       throw SQLiteError(
-        code: 1, message: "its tables are of version \(version), this program knows up to \(steps.count)",
+        code: SQLITE_ERROR, message: "its tables are of version \(version), this program knows up to \(steps.count)",
         context: "migrate \(connection.path)")
     }
     guard version < steps.count else { return }

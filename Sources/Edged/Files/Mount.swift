@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Runtime
 
 /// Mounting and unmounting (mount(2)).
 enum Mount {
@@ -69,7 +70,7 @@ struct MountTable {
       let fields = line.split(separator: UInt8(ascii: " "))
       guard fields.count > 6 else { return nil }
       let optional = fields[6...].prefix { !$0.elementsEqual("-".utf8) }
-      return Entry(path: Self.unescape(fields[4]), isShared: optional.contains { $0.starts(with: "shared:".utf8) })
+      return Entry(path: MountInfo.unescape(fields[4]), isShared: optional.contains { $0.starts(with: "shared:".utf8) })
     }
   }
 
@@ -82,21 +83,5 @@ struct MountTable {
   func mount(of path: String) -> Entry? {
     entries.filter { $0.path == "/" || $0.path == path || path.hasPrefix($0.path + "/") }
       .enumerated().max { ($0.element.path.utf8.count, $0.offset) < ($1.element.path.utf8.count, $1.offset) }?.element
-  }
-
-  /// Spaces, tabs, newlines and backslashes are written as `\` and three octal digits.
-  private static func unescape(_ field: ArraySlice<UInt8>) -> String {
-    guard field.contains(UInt8(ascii: "\\")) else { return String(decoding: field, as: UTF8.self) }
-    var bytes: [UInt8] = []
-    var rest = field
-    while let byte = rest.popFirst() {
-      if byte == UInt8(ascii: "\\"), rest.count >= 3, let code = UInt8(String(decoding: rest.prefix(3), as: UTF8.self), radix: 8) {
-        bytes.append(code)
-        rest = rest.dropFirst(3)
-      } else {
-        bytes.append(byte)
-      }
-    }
-    return String(decoding: bytes, as: UTF8.self)
   }
 }

@@ -108,19 +108,7 @@ extension Pod {
   /// Bytes all containers of the pod together may use; nil if one of them has no limit.
   fileprivate var memoryLimit: Int64? {
     if let limit = spec.resources?.limits?["memory"]?.value { return limit }
-    func limit(_ container: Container) -> Int64? { container.resources?.limits?["memory"]?.value }
-    let overhead = spec.overhead?["memory"]?.value ?? 0
-    var running: Int64 = 0
-    var peak: Int64 = 0
-    for container in spec.initContainers ?? [] {
-      guard let bytes = limit(container) else { return nil }
-      peak = max(peak, running + bytes)
-      if container.restartPolicy == .always { running += bytes }
-    }
-    for container in spec.containers {
-      guard let bytes = limit(container) else { return nil }
-      running += bytes
-    }
-    return max(peak, running) + overhead
+    let isLimited = (spec.containers + (spec.initContainers ?? [])).allSatisfy { $0.limits["memory"] != nil }
+    return isLimited ? PodResources.limits(self)["memory"]?.value : nil
   }
 }

@@ -39,7 +39,7 @@ public struct CgroupHierarchy: Sendable, Hashable {
     for line in text.split(separator: "\n") {
       let fields = line.split(separator: " ")
       guard let dash = fields.firstIndex(of: "-"), dash >= 6, fields.count > dash + 3 else { continue }
-      let point = Self.unescape(fields[4])
+      let point = MountInfo.unescape(fields[4].utf8)
       switch fields[dash + 1] {
       case "cgroup2": unified = unified ?? point
       case "cgroup":
@@ -82,20 +82,4 @@ public struct CgroupHierarchy: Sendable, Hashable {
     "blkio", "cpu", "cpuacct", "cpuset", "debug", "devices", "freezer", "hugetlb", "memory", "misc", "net_cls", "net_prio", "perf_event",
     "pids", "rdma",
   ]
-
-  /// mountinfo writes blanks, tabs, newlines and backslashes as a backslash and three octal digits.
-  private static func unescape(_ field: Substring) -> String {
-    guard field.contains("\\") else { return String(field) }
-    var bytes: [UInt8] = []
-    var rest = Array(field.utf8)[...]
-    while let byte = rest.popFirst() {
-      if byte == UInt8(ascii: "\\"), rest.count >= 3, let code = UInt8(String(decoding: rest.prefix(3), as: UTF8.self), radix: 8) {
-        bytes.append(code)
-        rest = rest.dropFirst(3)
-      } else {
-        bytes.append(byte)
-      }
-    }
-    return String(decoding: bytes, as: UTF8.self)
-  }
 }
