@@ -8,23 +8,21 @@ import Testing
   @Test(arguments: Engine.Kind.allCases)
   func environmentAndDownwardFields(kind: Engine.Kind) async throws {
     try await Agent.with(kind) { agent in
-      try agent.write(
-        "env.yaml",
-        Manifest.pod(
-          "env", Manifest.sleeper,
-          container: """
-            resources: {requests: {cpu: 100m}, limits: {memory: 64Mi}}
-            env:
-            - {name: GREETING, value: hello}
-            - {name: COMPOSED, value: "$(GREETING) $(POD) $$(GREETING) $(MISSING)"}
-            - {name: POD, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
-            - {name: AFTER, value: "$(POD)"}
-            - {name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
-            - {name: NODE, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
-            - {name: LABEL, valueFrom: {fieldRef: {fieldPath: "metadata.labels['tier']"}}}
-            - {name: CPU, valueFrom: {resourceFieldRef: {resource: requests.cpu, divisor: 1m}}}
-            - {name: MEMORY, valueFrom: {resourceFieldRef: {resource: limits.memory}}}
-            """, metadata: "labels: {tier: front}"))
+      try agent.writePod(
+        "env", Manifest.sleeper,
+        container: """
+          resources: {requests: {cpu: 100m}, limits: {memory: 64Mi}}
+          env:
+          - {name: GREETING, value: hello}
+          - {name: COMPOSED, value: "$(GREETING) $(POD) $$(GREETING) $(MISSING)"}
+          - {name: POD, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+          - {name: AFTER, value: "$(POD)"}
+          - {name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+          - {name: NODE, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
+          - {name: LABEL, valueFrom: {fieldRef: {fieldPath: "metadata.labels['tier']"}}}
+          - {name: CPU, valueFrom: {resourceFieldRef: {resource: requests.cpu, divisor: 1m}}}
+          - {name: MEMORY, valueFrom: {resourceFieldRef: {resource: limits.memory}}}
+          """, metadata: "labels: {tier: front}")
       let pod = try await agent.waitUntilReady("env")
       let environment = try await agent.exec("env", "env").output
       for line in [
@@ -42,31 +40,29 @@ import Testing
       let host = agent.directory + "/host"
       try FileManager.default.createDirectory(atPath: host, withIntermediateDirectories: true)
       try "from the host".write(toFile: host + "/file", atomically: true, encoding: .utf8)
-      try agent.write(
-        "volumes.yaml",
-        Manifest.pod(
-          "volumes", Manifest.sleeper,
-          container: """
-            volumeMounts:
-            - {name: disk, mountPath: /disk}
-            - {name: disk, mountPath: /sub, subPath: a/b}
-            - {name: ram, mountPath: /ram}
-            - {name: host, mountPath: /host, readOnly: true}
-            - {name: made, mountPath: /made}
-            - {name: down, mountPath: /down}
-            - {name: all, mountPath: /all}
-            """,
-          spec: """
-            volumes:
-            - {name: disk, emptyDir: {}}
-            - {name: ram, emptyDir: {medium: Memory, sizeLimit: 2Mi}}
-            - {name: host, hostPath: {path: \(host), type: Directory}}
-            - {name: made, hostPath: {path: \(agent.directory)/made/deep, type: DirectoryOrCreate}}
-            - name: down
-              downwardAPI: {items: [{path: labels, fieldRef: {fieldPath: metadata.labels}}]}
-            - name: all
-              projected: {sources: [{downwardAPI: {items: [{path: name, mode: 256, fieldRef: {fieldPath: metadata.name}}]}}]}
-            """, metadata: "labels: {tier: front, app: shop}"))
+      try agent.writePod(
+        "volumes", Manifest.sleeper,
+        container: """
+          volumeMounts:
+          - {name: disk, mountPath: /disk}
+          - {name: disk, mountPath: /sub, subPath: a/b}
+          - {name: ram, mountPath: /ram}
+          - {name: host, mountPath: /host, readOnly: true}
+          - {name: made, mountPath: /made}
+          - {name: down, mountPath: /down}
+          - {name: all, mountPath: /all}
+          """,
+        spec: """
+          volumes:
+          - {name: disk, emptyDir: {}}
+          - {name: ram, emptyDir: {medium: Memory, sizeLimit: 2Mi}}
+          - {name: host, hostPath: {path: \(host), type: Directory}}
+          - {name: made, hostPath: {path: \(agent.directory)/made/deep, type: DirectoryOrCreate}}
+          - name: down
+            downwardAPI: {items: [{path: labels, fieldRef: {fieldPath: metadata.labels}}]}
+          - name: all
+            projected: {sources: [{downwardAPI: {items: [{path: name, mode: 256, fieldRef: {fieldPath: metadata.name}}]}}]}
+          """, metadata: "labels: {tier: front, app: shop}")
       let pod = try await agent.waitUntilReady("volumes")
       #expect(try await agent.exec("volumes", "sh", "-c", "echo x > /disk/f && cat /disk/f").output == "x\n")
       #expect(try await agent.exec("volumes", "stat", "-c", "%a", "/disk").output == "777\n")
@@ -90,19 +86,17 @@ import Testing
   @Test(arguments: Engine.Kind.allCases)
   func namesAndAddresses(kind: Engine.Kind) async throws {
     try await Agent.with(kind) { agent in
-      try agent.write(
-        "net.yaml",
-        Manifest.pod(
-          "net", "httpd -f -p 8080 -h /etc & " + Manifest.sleeper,
-          container: "ports: [{containerPort: 8080, hostPort: 0}]",
-          spec: """
-            hostname: shop
-            subdomain: market
-            dnsPolicy: None
-            dnsConfig: {nameservers: [192.0.2.53], searches: [example.com], options: [{name: ndots, value: "2"}]}
-            hostAliases: [{ip: 192.0.2.7, hostnames: [db, db.example.com]}]
-            """))
-      try agent.write("host.yaml", Manifest.pod("host", Manifest.sleeper, spec: "hostNetwork: true\nhostPID: true"))
+      try agent.writePod(
+        "net", "httpd -f -p 8080 -h /etc & " + Manifest.sleeper,
+        container: "ports: [{containerPort: 8080, hostPort: 0}]",
+        spec: """
+          hostname: shop
+          subdomain: market
+          dnsPolicy: None
+          dnsConfig: {nameservers: [192.0.2.53], searches: [example.com], options: [{name: ndots, value: "2"}]}
+          hostAliases: [{ip: 192.0.2.7, hostnames: [db, db.example.com]}]
+          """)
+      try agent.writePod("host", Manifest.sleeper, spec: "hostNetwork: true\nhostPID: true")
       let pod = try await agent.waitUntilReady("net")
       let ip = try #require(pod.status?.podIP)
       #expect(try await agent.exec("net", "hostname").output == "shop\n")
@@ -130,32 +124,26 @@ import Testing
         .write(toFile: seccomp + "/nomkdir.json", atomically: true, encoding: .utf8)
       try #"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["nosuchcall"],"action":"SCMP_ACT_ERRNO"}]}"#
         .write(toFile: seccomp + "/broken.json", atomically: true, encoding: .utf8)
-      try agent.write(
-        "user.yaml",
-        Manifest.pod(
-          "user", Manifest.sleeper,
-          container: """
-            securityContext:
-              runAsUser: 1234
-              runAsGroup: 2345
-              readOnlyRootFilesystem: true
-              allowPrivilegeEscalation: false
-              capabilities: {drop: [ALL]}
-            volumeMounts: [{name: data, mountPath: /data}]
-            """,
-          spec: """
-            securityContext: {fsGroup: 3456, supplementalGroups: [4567], sysctls: [{name: net.ipv4.ip_unprivileged_port_start, value: "80"}]}
-            volumes: [{name: data, emptyDir: {}}]
-            """))
-      try agent.write(
-        "filter.yaml",
-        Manifest.pod(
-          "filter", Manifest.sleeper, container: "securityContext: {seccompProfile: {type: Localhost, localhostProfile: nomkdir.json}}"))
-      try agent.write(
-        "broken.yaml",
-        Manifest.pod(
-          "broken", Manifest.sleeper, container: "securityContext: {seccompProfile: {type: Localhost, localhostProfile: broken.json}}"))
-      try agent.write("root.yaml", Manifest.pod("root", Manifest.sleeper, container: "securityContext: {runAsNonRoot: true}"))
+      try agent.writePod(
+        "user", Manifest.sleeper,
+        container: """
+          securityContext:
+            runAsUser: 1234
+            runAsGroup: 2345
+            readOnlyRootFilesystem: true
+            allowPrivilegeEscalation: false
+            capabilities: {drop: [ALL]}
+          volumeMounts: [{name: data, mountPath: /data}]
+          """,
+        spec: """
+          securityContext: {fsGroup: 3456, supplementalGroups: [4567], sysctls: [{name: net.ipv4.ip_unprivileged_port_start, value: "80"}]}
+          volumes: [{name: data, emptyDir: {}}]
+          """)
+      try agent.writePod(
+        "filter", Manifest.sleeper, container: "securityContext: {seccompProfile: {type: Localhost, localhostProfile: nomkdir.json}}")
+      try agent.writePod(
+        "broken", Manifest.sleeper, container: "securityContext: {seccompProfile: {type: Localhost, localhostProfile: broken.json}}")
+      try agent.writePod("root", Manifest.sleeper, container: "securityContext: {runAsNonRoot: true}")
 
       try await agent.waitUntilReady("user")
       #expect(try await agent.exec("user", "id", "-u").output == "1234\n")
@@ -188,10 +176,9 @@ import Testing
   @Test(arguments: Engine.Kind.allCases)
   func cgroupsFollowTheQualityOfService(kind: Engine.Kind) async throws {
     try await Agent.with(kind) { agent in
-      try agent.write(
-        "sure.yaml", Manifest.pod("sure", Manifest.sleeper, container: "resources: {limits: {cpu: 200m, memory: 64Mi}}"))
-      try agent.write("some.yaml", Manifest.pod("some", Manifest.sleeper, container: "resources: {requests: {cpu: 100m, memory: 16Mi}}"))
-      try agent.write("none.yaml", Manifest.pod("none", Manifest.sleeper))
+      try agent.writePod("sure", Manifest.sleeper, container: "resources: {limits: {cpu: 200m, memory: 64Mi}}")
+      try agent.writePod("some", Manifest.sleeper, container: "resources: {requests: {cpu: 100m, memory: 16Mi}}")
+      try agent.writePod("none", Manifest.sleeper)
       let sure = try await agent.waitUntilReady("sure")
       let some = try await agent.waitUntilReady("some")
       let none = try await agent.waitUntilReady("none")

@@ -47,7 +47,7 @@ import Testing
       for bad in Self.badManifests { try agent.write(bad.file, bad.text) }
       try agent.write("twice-a.yaml", Manifest.pod("twice", Manifest.sleeper))
       try agent.write("twice-b.yaml", Manifest.pod("twice", "echo other; " + Manifest.sleeper))
-      try agent.write("good.yaml", Manifest.pod("good", Manifest.sleeper))
+      try agent.writePod("good", Manifest.sleeper)
       try await agent.waitUntilReady("good")
       try await agent.waitUntilReady("twice")
 
@@ -74,7 +74,7 @@ import Testing
       #expect(double.line == 1)
 
       // Put right, it runs.
-      try agent.write("volume.yaml", Manifest.pod("volume", Manifest.sleeper))
+      try agent.writePod("volume", Manifest.sleeper)
       try await agent.waitUntilReady("volume")
       #expect(try await agent.problems().contains { $0.file.hasSuffix("/volume.yaml") } == false)
     }
@@ -89,7 +89,7 @@ import Testing
     do {
       try await Agent.with(engine) { agent in
         var before: [Pod] = []
-        for name in ["one", "two"] { try agent.write("\(name).yaml", Manifest.pod(name, Manifest.sleeper)) }
+        for name in ["one", "two"] { try agent.writePod(name, Manifest.sleeper) }
         for name in ["one", "two"] { before.append(try await agent.waitUntilReady(name)) }
         let command = try await engine.crash()
         switch loss {
@@ -124,7 +124,7 @@ import Testing
     try await Agent.with(kind) { agent in
       for delay in [0, 30, 80, 150, 300, 600, 1200] {
         let name = "p\(delay)"
-        try agent.write("\(name).yaml", Manifest.pod(name, Manifest.sleeper, container: Self.mount, spec: Self.volume))
+        try agent.writePod(name, Manifest.sleeper, container: Self.mount, spec: Self.volume)
         try await Task.sleep(for: .milliseconds(delay))
         try await agent.end(SIGKILL)
         try await agent.start()
@@ -147,14 +147,14 @@ import Testing
   @Test(.timeLimit(.minutes(12)))
   func aHundredPodsComeAndGo() async throws {
     try await Agent.with(.containerd) { agent in
-      try agent.write("first.yaml", Manifest.pod("first", Manifest.sleeper))
+      try agent.writePod("first", Manifest.sleeper)
       try await agent.waitUntilReady("first")
       agent.remove("first.yaml")
       try await agent.waitUntilGone("first")
       let before = try agent.openDescriptors()
 
       let names = (0..<100).map { "many\($0)" }
-      for name in names { try agent.write("\(name).yaml", Manifest.pod(name, Manifest.sleeper)) }
+      for name in names { try agent.writePod(name, Manifest.sleeper) }
       let pods = try await eventually("all pods are ready", within: .seconds(300)) {
         let pods = try await agent.pods()
         return pods.count == names.count && pods.allSatisfy(\.isReady) ? pods : nil
@@ -180,12 +180,12 @@ import Testing
     try await Agent.with(.containerd, settings: ["modules.edged.rootDirectory=\(root)"]) { agent in
       let volume = "volumes: [{name: disk, emptyDir: {}}]"
       let mount = "volumeMounts: [{name: disk, mountPath: /disk}]"
-      try agent.write("early.yaml", Manifest.pod("early", Manifest.sleeper, container: mount, spec: volume))
+      try agent.writePod("early", Manifest.sleeper, container: mount, spec: volume)
       let early = try await agent.waitUntilReady("early")
       let fillers = Self.fill(root)
       defer { for file in fillers { unlink(file) } }
 
-      try agent.write("late.yaml", Manifest.pod("late", Manifest.sleeper, container: mount, spec: volume))
+      try agent.writePod("late", Manifest.sleeper, container: mount, spec: volume)
       _ = try await eventually("the pod says why it waits") {
         let waiting = try await agent.pod("late")?.status(of: "main")?.state?.waiting?.message ?? ""
         let texts = try await agent.events("late").compactMap(\.message) + [waiting]

@@ -17,16 +17,14 @@ import Testing
   @Test(arguments: Engine.Kind.allCases)
   func hooksRunAtBothEnds(kind: Engine.Kind) async throws {
     try await Agent.with(kind) { agent in
-      try agent.write(
-        "web.yaml",
-        Manifest.pod(
-          "web", "trap 'echo term >> /h/told; exit 0' TERM; echo main >> /h/told; sleep 1000000 & wait",
-          container: """
-            \(Self.mount)
-            lifecycle:
-              postStart: {exec: {command: [sh, -c, "until [ -s /h/told ]; do usleep 10000; done; echo post >> /h/told"]}}
-              preStop: {exec: {command: [sh, -c, "echo pre >> /h/told; sleep 1; echo prepared >> /h/told"]}}
-            """, spec: Self.volume(agent)))
+      try agent.writePod(
+        "web", "trap 'echo term >> /h/told; exit 0' TERM; echo main >> /h/told; sleep 1000000 & wait",
+        container: """
+          \(Self.mount)
+          lifecycle:
+            postStart: {exec: {command: [sh, -c, "until [ -s /h/told ]; do usleep 10000; done; echo post >> /h/told"]}}
+            preStop: {exec: {command: [sh, -c, "echo pre >> /h/told; sleep 1; echo prepared >> /h/told"]}}
+          """, spec: Self.volume(agent))
       try await agent.waitUntilReady("web")
       #expect(Self.told(agent) == ["main", "post"])
       agent.remove("web.yaml")
@@ -38,14 +36,12 @@ import Testing
   @Test(arguments: Engine.Kind.allCases)
   func aFailingPostStartHookRestartsTheContainer(kind: Engine.Kind) async throws {
     try await Agent.with(kind) { agent in
-      try agent.write(
-        "web.yaml",
-        Manifest.pod(
-          "web", Manifest.sleeper,
-          container: """
-            \(Self.mount)
-            lifecycle: {postStart: {exec: {command: [sh, -c, "[ -f /h/again ] || { touch /h/again; exit 3; }"]}}}
-            """, spec: Self.volume(agent)))
+      try agent.writePod(
+        "web", Manifest.sleeper,
+        container: """
+          \(Self.mount)
+          lifecycle: {postStart: {exec: {command: [sh, -c, "[ -f /h/again ] || { touch /h/again; exit 3; }"]}}}
+          """, spec: Self.volume(agent))
       let pod = try await agent.wait(for: "web", "is ready after a restart") { $0.isReady && $0.status(of: "main")?.restartCount == 1 }
       #expect(pod.status(of: "main")?.lastState?.terminated != nil)
       let event = try await agent.events("web").first { $0.reason == "FailedPostStartHook" }
@@ -57,11 +53,9 @@ import Testing
   @Test(arguments: Engine.Kind.allCases)
   func aContainerThatIgnoresTheSignalIsKilledAfterItsGrace(kind: Engine.Kind) async throws {
     try await Agent.with(kind) { agent in
-      try agent.write(
-        "deaf.yaml",
-        Manifest.pod(
-          "deaf", "trap 'asked=1' TERM; echo main >> /h/told; while :; do usleep 100000; [ -z \"$asked\" ] || echo tick >> /h/told; done",
-          container: Self.mount, spec: Self.volume(agent)))
+      try agent.writePod(
+        "deaf", "trap 'asked=1' TERM; echo main >> /h/told; while :; do usleep 100000; [ -z \"$asked\" ] || echo tick >> /h/told; done",
+        container: Self.mount, spec: Self.volume(agent))
       let pod = try await agent.waitUntilReady("deaf")
       _ = try await eventually("it runs") { Self.told(agent) == ["main"] ? true : nil }
       agent.remove("deaf.yaml")
@@ -89,18 +83,16 @@ import Testing
         restartPolicy: Always
         startupProbe: {exec: {command: [grep, -q, side, /h/told]}, periodSeconds: 1}
         """
-      try agent.write(
-        "web.yaml",
-        Manifest.pod(
-          "web", "trap 'sleep 1; echo main-end >> /h/told; exit 0' TERM; echo main >> /h/told; sleep 1000000 & wait",
-          container: Self.mount,
-          spec: """
-            \(Self.volume(agent))
-            initContainers:
-            \(container("first", "sleep 1; echo first >> /h/told"))
-            \(container("side", "trap 'echo side-end >> /h/told; exit 0' TERM; sleep 1; echo side >> /h/told; sleep 1000000 & wait", sidecar))
-            \(container("last", "echo last >> /h/told"))
-            """))
+      try agent.writePod(
+        "web", "trap 'sleep 1; echo main-end >> /h/told; exit 0' TERM; echo main >> /h/told; sleep 1000000 & wait",
+        container: Self.mount,
+        spec: """
+          \(Self.volume(agent))
+          initContainers:
+          \(container("first", "sleep 1; echo first >> /h/told"))
+          \(container("side", "trap 'echo side-end >> /h/told; exit 0' TERM; sleep 1; echo side >> /h/told; sleep 1000000 & wait", sidecar))
+          \(container("last", "echo last >> /h/told"))
+          """)
       let pod = try await agent.waitUntilReady("web")
       _ = try await eventually("the main container speaks") { Self.told(agent).count == 4 ? true : nil }
       #expect(Self.told(agent) == ["first", "side", "last", "main"])
@@ -116,13 +108,11 @@ import Testing
   @Test(arguments: Engine.Kind.allCases)
   func aFailingLivenessProbeRestartsTheContainer(kind: Engine.Kind) async throws {
     try await Agent.with(kind) { agent in
-      try agent.write(
-        "web.yaml",
-        Manifest.pod(
-          "web", Manifest.sleeper,
-          container: """
-            livenessProbe: {exec: {command: [sh, -c, "test ! -f /tmp/dead || { echo dying; false; }"]}, periodSeconds: 1, failureThreshold: 2}
-            """))
+      try agent.writePod(
+        "web", Manifest.sleeper,
+        container: """
+          livenessProbe: {exec: {command: [sh, -c, "test ! -f /tmp/dead || { echo dying; false; }"]}, periodSeconds: 1, failureThreshold: 2}
+          """)
       let before = try await agent.waitUntilReady("web")
       #expect(try await agent.exec("web", "touch", "/tmp/dead").code == 0)
       let after = try await agent.wait(for: "web", "was restarted") { $0.isReady && $0.status(of: "main")?.restartCount == 1 }
@@ -136,14 +126,12 @@ import Testing
   @Test(arguments: Engine.Kind.allCases)
   func readinessFollowsTheAnswerOverHTTP(kind: Engine.Kind) async throws {
     try await Agent.with(kind) { agent in
-      try agent.write(
-        "web.yaml",
-        Manifest.pod(
-          "web", "mkdir /www; httpd -p 8080 -h /www; " + Manifest.sleeper,
-          container: """
-            ports: [{name: web, containerPort: 8080}]
-            readinessProbe: {httpGet: {path: /ok, port: web}, periodSeconds: 1, failureThreshold: 1}
-            """))
+      try agent.writePod(
+        "web", "mkdir /www; httpd -p 8080 -h /www; " + Manifest.sleeper,
+        container: """
+          ports: [{name: web, containerPort: 8080}]
+          readinessProbe: {httpGet: {path: /ok, port: web}, periodSeconds: 1, failureThreshold: 1}
+          """)
       let unready = try await agent.wait(for: "web", "runs and isn't ready") {
         $0.status(of: "main")?.state?.running != nil && !$0.isReady
       }
@@ -167,14 +155,12 @@ import Testing
   @Test(arguments: Engine.Kind.allCases)
   func theStartupProbeHoldsTheOthersBack(kind: Engine.Kind) async throws {
     try await Agent.with(kind) { agent in
-      try agent.write(
-        "slow.yaml",
-        Manifest.pod(
-          "slow", Manifest.sleeper,
-          container: """
-            startupProbe: {exec: {command: [test, -f, /tmp/up]}, periodSeconds: 1, failureThreshold: 100}
-            livenessProbe: {exec: {command: [test, -f, /tmp/up]}, periodSeconds: 1, failureThreshold: 1}
-            """))
+      try agent.writePod(
+        "slow", Manifest.sleeper,
+        container: """
+          startupProbe: {exec: {command: [test, -f, /tmp/up]}, periodSeconds: 1, failureThreshold: 100}
+          livenessProbe: {exec: {command: [test, -f, /tmp/up]}, periodSeconds: 1, failureThreshold: 1}
+          """)
       _ = try await eventually("several startup probes failed") {
         let failures = try await agent.events("slow").filter { $0.message?.hasPrefix("Startup probe failed:") == true }
         return failures.reduce(0) { $0 + Int($1.count ?? 1) } >= 3 ? true : nil
@@ -196,8 +182,8 @@ import Testing
   func aPortThatIsOpenIsReady(kind: Engine.Kind) async throws {
     try await Agent.with(kind) { agent in
       let probe = "readinessProbe: {tcpSocket: {port: 8080}, periodSeconds: 1}"
-      try agent.write("open.yaml", Manifest.pod("open", "httpd -p 8080 -h /etc; " + Manifest.sleeper, container: probe))
-      try agent.write("shut.yaml", Manifest.pod("shut", Manifest.sleeper, container: probe))
+      try agent.writePod("open", "httpd -p 8080 -h /etc; " + Manifest.sleeper, container: probe)
+      try agent.writePod("shut", Manifest.sleeper, container: probe)
       try await agent.waitUntilReady("open")
       _ = try await eventually("the other's probe failed") {
         try await agent.events("shut").contains { $0.reason == "Unhealthy" && $0.message?.contains("refused") == true } ? true : nil
@@ -209,14 +195,12 @@ import Testing
   @Test(arguments: Engine.Kind.allCases)
   func aProbeThatTakesTooLongFails(kind: Engine.Kind) async throws {
     try await Agent.with(kind) { agent in
-      try agent.write(
-        "web.yaml",
-        Manifest.pod(
-          "web", Manifest.sleeper,
-          container: """
-            \(Self.mount)
-            livenessProbe: {exec: {command: [sh, -c, "test -f /h/quick || sleep 100"]}, periodSeconds: 1, timeoutSeconds: 1, failureThreshold: 1}
-            """, spec: Self.volume(agent)))
+      try agent.writePod(
+        "web", Manifest.sleeper,
+        container: """
+          \(Self.mount)
+          livenessProbe: {exec: {command: [sh, -c, "test -f /h/quick || sleep 100"]}, periodSeconds: 1, timeoutSeconds: 1, failureThreshold: 1}
+          """, spec: Self.volume(agent))
       try await agent.wait(for: "web", "was restarted") { $0.status(of: "main")?.restartCount ?? 0 >= 1 }
       #expect(
         try await agent.events("web").contains {

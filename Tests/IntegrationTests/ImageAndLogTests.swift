@@ -11,7 +11,7 @@ import Testing
   func anImageThatDoesNotExistHoldsUpItsPodOnly(kind: Engine.Kind) async throws {
     try await Agent.with(kind) { agent in
       let missing = "127.0.0.1:1/none:1"
-      try agent.write("good.yaml", Manifest.pod("good", Manifest.sleeper))
+      try agent.writePod("good", Manifest.sleeper)
       try agent.write("lost.yaml", Manifest.pod("lost", Manifest.sleeper).replacing(Manifest.image, with: missing))
       let failed = try await agent.wait(for: "lost", "can't pull") { Self.waiting($0)?.reason == "ErrImagePull" }
       #expect(Self.waiting(failed)?.message?.contains(missing) == true)
@@ -71,7 +71,7 @@ import Testing
           [ $((i % 50)) != 0 ] || usleep 100000
         done
         """
-      try agent.write("talker.yaml", Manifest.pod("talker", script, spec: "restartPolicy: Never"))
+      try agent.writePod("talker", script, spec: "restartPolicy: Never")
       let pod = try await agent.wait(for: "talker", "runs") { $0.status(of: "main")?.state?.running != nil }
       let followed = try await agent.edgectl("logs", "-f", "talker-\(agent.node)")
       #expect(followed.code == 0, "\(followed.error)")

@@ -7,7 +7,7 @@ import Testing
   @Test(arguments: Engine.Kind.allCases)
   func aPodRunsIsSeenAndGoes(kind: Engine.Kind) async throws {
     try await Agent.with(kind) { agent in
-      try agent.write("web.yaml", Manifest.pod("web", "echo hello out; echo hello err >&2; " + Manifest.sleeper))
+      try agent.writePod("web", "echo hello out; echo hello err >&2; " + Manifest.sleeper)
       let pod = try await agent.waitUntilReady("web")
       #expect(pod.status?.phase == .running)
       #expect(pod.status?.podIP?.isEmpty == false)
@@ -40,7 +40,7 @@ import Testing
   @Test(arguments: Engine.Kind.allCases)
   func aKilledContainerStartsAgain(kind: Engine.Kind) async throws {
     try await Agent.with(kind) { agent in
-      try agent.write("web.yaml", Manifest.pod("web", Manifest.sleeper))
+      try agent.writePod("web", Manifest.sleeper)
       try await agent.waitUntilReady("web")
       for restarts in 1...2 {
         let pid = try #require(try await agent.processes(running: "sleep 1000000").first)
@@ -65,10 +65,10 @@ import Testing
     try await Agent.with(kind) { agent in
       let port = try Registry.freePort()
       let ports = "ports: [{containerPort: 80, hostPort: \(port)}]"
-      try agent.write("first.yaml", Manifest.pod("first", Manifest.sleeper, container: ports))
+      try agent.writePod("first", Manifest.sleeper, container: ports)
       let first = try await agent.waitUntilReady("first")
       // By its name it would come first.
-      try agent.write("another.yaml", Manifest.pod("another", Manifest.sleeper, container: ports))
+      try agent.writePod("another", Manifest.sleeper, container: ports)
       let refused = try await agent.wait(for: "another", "is refused") { $0.status?.phase == .failed }
       #expect(refused.status?.reason == "NodePorts")
       // Who has the port keeps it, whoever asks when the agent starts.
@@ -82,7 +82,7 @@ import Testing
   @Test(arguments: Engine.Kind.allCases)
   func containersOutliveTheAgent(kind: Engine.Kind) async throws {
     try await Agent.with(kind) { agent in
-      try agent.write("web.yaml", Manifest.pod("web", Manifest.sleeper))
+      try agent.writePod("web", Manifest.sleeper)
       let before = try await agent.waitUntilReady("web")
       for signal in [SIGKILL, SIGTERM] {
         try await agent.end(signal)
@@ -98,7 +98,7 @@ import Testing
   @Test(arguments: Engine.Kind.allCases)
   func aPodWhoseManifestWentWhileTheAgentWasDownIsRemoved(kind: Engine.Kind) async throws {
     try await Agent.with(kind) { agent in
-      try agent.write("web.yaml", Manifest.pod("web", Manifest.sleeper))
+      try agent.writePod("web", Manifest.sleeper)
       let pod = try await agent.waitUntilReady("web")
       try await agent.end(SIGKILL)
       agent.remove("web.yaml")
@@ -110,9 +110,9 @@ import Testing
   @Test(arguments: Engine.Kind.allCases)
   func aChangedManifestReplacesThePod(kind: Engine.Kind) async throws {
     try await Agent.with(kind) { agent in
-      try agent.write("web.yaml", Manifest.pod("web", Manifest.sleeper))
+      try agent.writePod("web", Manifest.sleeper)
       let before = try await agent.waitUntilReady("web")
-      try agent.write("web.yaml", Manifest.pod("web", "echo second; " + Manifest.sleeper))
+      try agent.writePod("web", "echo second; " + Manifest.sleeper)
       let after = try await agent.wait(for: "web", "was replaced") { $0.uid != before.uid && $0.isReady }
       #expect(after.status(of: "main")?.restartCount == 0)
       _ = try await eventually("the old pod left nothing") { try await agent.traces(ofPod: before.uid).isEmpty ? true : nil }
@@ -122,10 +122,9 @@ import Testing
   @Test(arguments: Engine.Kind.allCases)
   func phasesFollowTheRestartPolicy(kind: Engine.Kind) async throws {
     try await Agent.with(kind) { agent in
-      try agent.write("good.yaml", Manifest.pod("good", "echo done > /dev/termination-log", spec: "restartPolicy: Never"))
-      try agent.write("bad.yaml", Manifest.pod("bad", "exit 3", spec: "restartPolicy: Never"))
-      try agent.write(
-        "loop.yaml", Manifest.pod("loop", "echo last words >&2; exit 4", container: "terminationMessagePolicy: FallbackToLogsOnError"))
+      try agent.writePod("good", "echo done > /dev/termination-log", spec: "restartPolicy: Never")
+      try agent.writePod("bad", "exit 3", spec: "restartPolicy: Never")
+      try agent.writePod("loop", "echo last words >&2; exit 4", container: "terminationMessagePolicy: FallbackToLogsOnError")
       let good = try await agent.wait(for: "good", "succeeded") { $0.status?.phase == .succeeded }
       #expect(good.status(of: "main")?.state?.terminated?.message == "done\n")
       #expect(good.status(of: "main")?.state?.terminated?.reason == "Completed")
@@ -147,10 +146,8 @@ import Testing
   @Test(arguments: Engine.Kind.allCases)
   func memoryOverTheLimitIsOOMKilled(kind: Engine.Kind) async throws {
     try await Agent.with(kind) { agent in
-      try agent.write(
-        "hog.yaml",
-        Manifest.pod(
-          "hog", "tail /dev/zero", container: "resources: {limits: {memory: 16Mi}}", spec: "restartPolicy: Never"))
+      try agent.writePod(
+        "hog", "tail /dev/zero", container: "resources: {limits: {memory: 16Mi}}", spec: "restartPolicy: Never")
       let pod = try await agent.wait(for: "hog", "failed") { $0.status?.phase == .failed }
       #expect(pod.status(of: "main")?.state?.terminated?.reason == "OOMKilled")
       #expect(pod.status(of: "main")?.state?.terminated?.exitCode == 137)
@@ -160,7 +157,7 @@ import Testing
   @Test(arguments: Engine.Kind.allCases)
   func theDeadlineEndsThePod(kind: Engine.Kind) async throws {
     try await Agent.with(kind) { agent in
-      try agent.write("late.yaml", Manifest.pod("late", Manifest.sleeper, spec: "activeDeadlineSeconds: 2"))
+      try agent.writePod("late", Manifest.sleeper, spec: "activeDeadlineSeconds: 2")
       let pod = try await agent.wait(for: "late", "failed") { $0.status?.phase == .failed }
       #expect(pod.status?.reason == "DeadlineExceeded")
       #expect(pod.status?.message == "Pod was active on the node longer than the specified deadline")
@@ -170,7 +167,7 @@ import Testing
   @Test(arguments: [SIGINT, SIGHUP, SIGTERM, SIGQUIT, SIGABRT, SIGTRAP, SIGILL])
   func everySignalEndsTheAgentInOrder(signal: Int32) async throws {
     try await Agent.with(.containerd) { agent in
-      try agent.write("web.yaml", Manifest.pod("web", Manifest.sleeper))
+      try agent.writePod("web", Manifest.sleeper)
       let before = try await agent.waitUntilReady("web")
       #expect(try await agent.end(signal) == 0)
       #expect(access(agent.socket, F_OK) != 0)

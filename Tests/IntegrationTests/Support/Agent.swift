@@ -115,6 +115,11 @@ final class Agent: Sendable {
     rename(hidden, manifests + "/\(name)")
   }
 
+  /// Writes the manifest of `Manifest.pod`, to a file of the pod's name.
+  func writePod(_ name: String, _ script: String, container: String = "", spec: String = "", metadata: String = "") throws {
+    try write("\(name).yaml", Manifest.pod(name, script, container: container, spec: spec, metadata: metadata))
+  }
+
   func remove(_ name: String) { unlink(manifests + "/" + name) }
 
   // MARK: What it says
