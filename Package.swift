@@ -12,9 +12,12 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
@@ -76,10 +79,35 @@ let package = Package(
         .product(name: "Subprocess", package: "swift-subprocess"),
       ],
       swiftSettings: strict),
+    .target(
+      name: "MetaManager",
+      dependencies: [
+        "Core", "LocalAPI", "SQLite", "YAML",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Metrics", package: "swift-metrics"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "EdgeHub",
+      dependencies: [
+        "Core", "Curl", "LocalAPI", "YAML",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Metrics", package: "swift-metrics"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "NIOWebSocket", package: "swift-nio"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "X509", package: "swift-certificates"),
+      ],
+      swiftSettings: strict),
     .executableTarget(
       name: "edgecore",
       dependencies: [
-        "CLinux", "Core", "Edged", "LocalServer", "YAML",
+        "CLinux", "Core", "EdgeHub", "Edged", "LocalServer", "MetaManager", "YAML",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict,
@@ -122,10 +150,37 @@ let package = Package(
         .product(name: "MetricsTestKit", package: "swift-metrics"),
       ],
       swiftSettings: strict),
+    .testTarget(name: "MetaManagerTests", dependencies: ["MetaManager", "Core", "SQLite", "YAML"], swiftSettings: strict),
+    .testTarget(name: "EdgeHubTests", dependencies: ["EdgeHub", "Core", "CloudSimulator", "YAML"], swiftSettings: strict),
+    // The cloud's side of the wire, for tests and for trying things without a cluster.
+    .target(
+      name: "CloudSimulator",
+      dependencies: [
+        "Core", "HTTPServer", "YAML",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "NIOWebSocket", package: "swift-nio"),
+        .product(name: "X509", package: "swift-certificates"),
+      ],
+      path: "Tests/CloudSimulator",
+      swiftSettings: strict),
+    .executableTarget(
+      name: "cloudsim",
+      dependencies: [
+        "CloudSimulator", "Core", "YAML",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Tests/cloudsim",
+      swiftSettings: strict),
+    .testTarget(name: "CloudSimulatorTests", dependencies: ["CloudSimulator", "Core", "YAML"], swiftSettings: strict),
     .testTarget(
       name: "IntegrationTests",
       dependencies: [
-        "edgecore", "edgectl", "Curl", "KubernetesAPI", "LocalAPI", "YAML",
+        "CloudSimulator", "Core", "edgecore", "edgectl", "Curl", "KubernetesAPI", "LocalAPI", "YAML",
         .product(name: "Subprocess", package: "swift-subprocess"),
       ],
       swiftSettings: strict),

@@ -41,6 +41,8 @@ struct ConfigurationValidation {
     }
     check(configuration.modules.edged)
     check(configuration.modules.edged.tailoredKubeletConfig)
+    check(configuration.modules.edgeHub)
+    expectRange(configuration.modules.metaManager.remoteQueryTimeout, "modules.metaManager.remoteQueryTimeout", 1...3600)
     check(configuration.modules.eventBus)
   }
 
@@ -148,6 +150,41 @@ struct ConfigurationValidation {
     }
   }
 
+  private mutating func check(_ hub: EdgeHubConfiguration) {
+    let prefix = "modules.edgeHub"
+    expectRange(hub.heartbeat, "\(prefix).heartbeat", 1...3600)
+    expectRange(hub.messageQPS, "\(prefix).messageQPS", 0...Int32.max)
+    expectRange(hub.messageBurst, "\(prefix).messageBurst", 0...Int32.max)
+    expect(hub.messageQPS == 0 || hub.messageBurst > 0, "\(prefix).messageBurst", "0 with messageQPS \(hub.messageQPS) would send nothing")
+    expectAbsolute(hub.tlsCaFile, "\(prefix).tlsCaFile")
+    expectAbsolute(hub.tlsCertFile, "\(prefix).tlsCertFile")
+    expectAbsolute(hub.tlsPrivateKeyFile, "\(prefix).tlsPrivateKeyFile")
+    if !hub.bootstrapFile.isEmpty { expectAbsolute(hub.bootstrapFile, "\(prefix).bootstrapFile") }
+    expect(
+      hub.projectID.utf8.allSatisfy { Self.isAlphanumeric($0) || $0 == 0x2D || $0 == 0x5F || $0 == 0x2E } && !hub.projectID.isEmpty,
+      "\(prefix).projectID", "must be letters, digits, '-', '_' and '.'")
+    expect(
+      hub.httpServer.hasPrefix("https://") && hub.httpServer.utf8.count > 8, "\(prefix).httpServer",
+      "\(Self.quoted(hub.httpServer)) is no address; allowed: https:// with host and port, e.g. https://10.0.0.1:10002")
+    guard hub.enable else { return }
+    expect(
+      hub.websocket.enable && !hub.quic.enable, "\(prefix).websocket.enable",
+      "has to be true, and quic.enable false: there is no other transport")
+    expect(
+      Self.isHostAndPort(hub.websocket.server), "\(prefix).websocket.server",
+      "\(Self.quoted(hub.websocket.server)) is no host and port, e.g. 10.0.0.1:10000")
+    expectRange(hub.websocket.handshakeTimeout, "\(prefix).websocket.handshakeTimeout", 1...3600)
+    expectRange(hub.websocket.writeDeadline, "\(prefix).websocket.writeDeadline", 1...3600)
+  }
+
+  /// `host:port` or `[::1]:port`
+  static func isHostAndPort(_ text: String) -> Bool {
+    guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]), port > 0 else { return false }
+    let host = text[..<colon]
+    if host.first == "[" { return host.last == "]" && isAddress(String(host.dropFirst().dropLast())) }
+    return !host.isEmpty && !host.contains(":") && !host.contains("/") && !host.contains(" ")
+  }
+
   private mutating func check(_ bus: EventBusConfiguration) {
     let prefix = "modules.eventBus"
     expectRange(bus.mqttMode, "\(prefix).mqttMode", 0...2)
@@ -199,13 +236,17 @@ extension ConfigurationValidation {
     return inet_pton(AF_INET, text, &four) == 1 || inet_pton(AF_INET6, text, &six) == 1
   }
 
+  private static func isAlphanumeric(_ byte: UInt8) -> Bool {
+    (0x61...0x7A).contains(byte) || (0x41...0x5A).contains(byte) || (0x30...0x39).contains(byte)
+  }
+
   /// RFC 1123: parts of letters, digits and inner hyphens, joined by dots.
   static func isSubdomain(_ name: String) -> Bool {
     guard !name.isEmpty, name.utf8.count <= 253 else { return false }
-    func isAlphanumeric(_ byte: UInt8) -> Bool { (0x61...0x7A).contains(byte) || (0x30...0x39).contains(byte) }
+    func isLowercase(_ byte: UInt8) -> Bool { isAlphanumeric(byte) && !(0x41...0x5A).contains(byte) }
     return name.utf8.split(separator: 0x2E, omittingEmptySubsequences: false).allSatisfy { part in
       guard let first = part.first, let last = part.last else { return false }
-      return isAlphanumeric(first) && isAlphanumeric(last) && part.allSatisfy { isAlphanumeric($0) || $0 == 0x2D }
+      return isLowercase(first) && isLowercase(last) && part.allSatisfy { isLowercase($0) || $0 == 0x2D }
     }
   }
 

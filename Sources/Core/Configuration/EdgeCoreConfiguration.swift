@@ -37,6 +37,8 @@ public struct EdgeCoreConfiguration: Codable, Sendable, Hashable {
 
   public struct Modules: Codable, Sendable, Hashable {
     public var edged = EdgedConfiguration()
+    public var edgeHub = EdgeHubConfiguration()
+    public var metaManager = MetaManagerConfiguration()
     public var eventBus = EventBusConfiguration()
     public init() {}
   }
