@@ -82,7 +82,7 @@ let package = Package(
     .target(
       name: "MetaManager",
       dependencies: [
-        "Core", "LocalAPI", "SQLite", "YAML",
+        "Core", "KubernetesAPI", "LocalAPI", "SQLite", "YAML",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Metrics", package: "swift-metrics"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

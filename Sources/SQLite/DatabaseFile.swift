@@ -31,6 +31,19 @@ public enum DatabaseFile {
     }
   }
 
+  /// Makes the folder of a database file, for its owner alone, and the folders above it.
+  /// - Throws: `SQLiteError`.
+  public static func prepareFolder(of path: String) throws(SQLiteError) {
+    guard let slash = path.lastIndex(of: "/"), slash > path.startIndex else { return }
+    let folder = String(path[..<slash])
+    if mkdir(folder, 0o700) == 0 || errno == EEXIST { return }
+    if errno == ENOENT {
+      try prepareFolder(of: folder)
+      if mkdir(folder, 0o700) == 0 || errno == EEXIST { return }
+    }
+    throw SQLiteError(code: SQLITE_CANTOPEN, message: String(cString: strerror(errno)), context: "make the folder \(folder)")
+  }
+
   private static func sound(_ path: String, _ migrations: Migrations) throws -> Connection {
     let connection = try Connection(path: path)
     if let damage = try connection.damages().first {

@@ -40,12 +40,12 @@ import Testing
     #expect(throws: Stop.self) {
       try database.transaction {
         try database.run("INSERT INTO t VALUES (?)", "one")
-        try database.transaction { try database.run("INSERT INTO t VALUES (?)", "two") }
+        _ = try database.transaction { try database.run("INSERT INTO t VALUES (?)", "two") }
         throw Stop()
       }
     }
     #expect(try database.rows("SELECT k FROM t") { $0.text(0) } == [])
-    try database.transaction { try database.run("INSERT INTO t VALUES (?)", "three") }
+    _ = try database.transaction { try database.run("INSERT INTO t VALUES (?)", "three") }
     // What was committed is in the file for others.
     #expect(try Connection(path: scratch.file("a.db")).rows("SELECT k FROM t") { $0.text(0) } == ["three"])
   }

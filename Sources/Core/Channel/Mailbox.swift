@@ -162,6 +162,12 @@ final class Mailbox: Sendable {
     }
   }
 
+  /// The next message if one is there.
+  func poll() -> Message? {
+    guard case .message(let message)? = take() else { return nil }
+    return message
+  }
+
   private func take() -> Received? {
     let (received, sender): (Received?, Sender?) = state.withLock { Self.take(&$0) }
     sender?.continuation?.resume()

@@ -17,5 +17,13 @@ public struct Messages: AsyncSequence, Sendable {
       guard case .message(let message)? = await mailbox?.receive() else { return nil }
       return message
     }
+
+    /// Waits for a message, and takes with it those that are there already: at most `limit` together.
+    public mutating func nextBatch(limit: Int, isolation actor: isolated (any Actor)? = #isolation) async -> [Message]? {
+      guard let first = await next(isolation: actor) else { return nil }
+      var batch = [first]
+      while batch.count < limit, let message = mailbox?.poll() { batch.append(message) }
+      return batch
+    }
   }
 }

@@ -1,0 +1,182 @@
+import Core
+import Logging
+
+/// Delivers what the cloud is owed: the newest state of each object, one message at a time per object, again and again until the cloud
+/// has answered. It begins with what an earlier run of the agent left.
+actor Outbox {
+  /// Objects that have a message under way at a time.
+  static let parallelDeliveries = 32
+  private static let replyTimeout: Duration = .seconds(60)
+
+  private struct Object {
+    var entries: [OwedEntry] = []
+    var isUnderWay = false
+    var backoff = Backoff(initial: .seconds(1), maximum: .seconds(300))
+
+    /// What comes first: a pod's last status before its end.
+    var next: OwedEntry? {
+      func rank(_ entry: OwedEntry) -> Int { OwedEntry.Slot.allCases.firstIndex(of: entry.slot) ?? 0 }
+      return entries.min { rank($0) < rank($1) }
+    }
+  }
+
+  private let store: MetaStore
+  private let channel: ChannelContext
+  private let logger: Logger
+  private var objects: [String: Object] = [:]
+  /// Objects with something to deliver, in the order of their first entry.
+  private var waiting: [String] = []
+  private var underWay = 0
+  private var isConnected = false
+  /// Whether anybody has said how the connection is.
+  private var isTold = false
+  private let wakeups: AsyncStream<Void>
+  private let wakeup: AsyncStream<Void>.Continuation
+
+  /// What a delivery taught: the pod as the cloud has it now.
+  private let learned: @Sendable (ObjectKey, [UInt8]) async -> Void
+
+  init(store: MetaStore, channel: ChannelContext, logger: Logger, learned: @escaping @Sendable (ObjectKey, [UInt8]) async -> Void) {
+    self.store = store
+    self.channel = channel
+    self.logger = logger
+    self.learned = learned
+    (wakeups, wakeup) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+  }
+
+  /// How many entries wait.
+  var count: Int { objects.values.reduce(0) { $0 + $1.entries.count } }
+
+  // MARK: What others tell it
+
+  /// Takes an entry that is in the store.
+  func add(_ entry: OwedEntry) {
+    var object = objects[entry.object] ?? Object()
+    object.entries.removeAll { $0.slot == entry.slot }
+    object.entries.append(entry)
+    objects[entry.object] = object
+    enqueue(entry.object)
+  }
+
+  /// Drops what was owed for an object, as the store has.
+  func forget(_ object: String) {
+    objects[object]?.entries = []
+    if objects[object]?.isUnderWay != true { objects[object] = nil }
+    waiting.removeAll { $0 == object }
+  }
+
+  func connectionChanged(_ connection: CloudConnection) {
+    isConnected = connection == .connected
+    isTold = true
+    if isConnected {
+      for name in objects.keys { objects[name]?.backoff.reset() }
+      for (name, object) in objects.sorted(by: { ($0.value.entries.first?.sequence ?? 0) < ($1.value.entries.first?.sequence ?? 0) })
+      where !object.entries.isEmpty { enqueue(name) }
+    }
+    wakeup.yield()
+  }
+
+  /// What was found by asking counts as long as nobody has told.
+  func connectionFound(_ connection: CloudConnection) {
+    if !isTold { connectionChanged(connection) }
+  }
+
+  private func enqueue(_ name: String) {
+    guard objects[name]?.isUnderWay == false, !waiting.contains(name) else { return }
+    waiting.append(name)
+    wakeup.yield()
+  }
+
+  // MARK: Delivering
+
+  /// Delivers until it is cancelled.
+  func run() async {
+    do {
+      for entry in try await store.owed() { add(entry) }
+    } catch {
+      logger.error("what is owed to the cloud can't be read", metadata: ["error": "\(error)"])
+    }
+    await withDiscardingTaskGroup { tasks in
+      for await _ in wakeups {
+        while isConnected, underWay < Self.parallelDeliveries, !waiting.isEmpty {
+          let name = waiting.removeFirst()
+          guard let entry = objects[name]?.next else { continue }
+          objects[name]?.isUnderWay = true
+          underWay += 1
+          tasks.addTask { await self.deliver(entry) }
+        }
+      }
+      tasks.cancelAll()
+    }
+  }
+
+  private enum Delivery {
+    case delivered
+    case offline
+    case failed(MetadataError)
+  }
+
+  private func deliver(_ entry: OwedEntry) async {
+    let delivery = await send(entry)
+    var retryAfter: Duration?
+    switch delivery {
+    case .delivered:
+      objects[entry.object]?.entries.removeAll { $0.sequence == entry.sequence }
+      objects[entry.object]?.backoff.reset()
+    case .offline: break
+    case .failed(let error):
+      let delay = objects[entry.object]?.backoff.next() ?? .seconds(1)
+      retryAfter = delay
+      logger.warning(
+        "telling the cloud failed; trying again", metadata: ["resource": "\(entry.resource)", "error": "\(error)", "in": "\(delay)"])
+    }
+    underWay -= 1
+    objects[entry.object]?.isUnderWay = false
+    if objects[entry.object]?.entries.isEmpty == true {
+      objects[entry.object] = nil
+    } else if let retryAfter {
+      // The object waits, the others don't.
+      objects[entry.object]?.isUnderWay = true
+      wakeup.yield()
+      try? await Task.sleep(for: retryAfter, tolerance: retryAfter / 10)
+      objects[entry.object]?.isUnderWay = false
+    }
+    var isOffline = false
+    if case .offline = delivery { isOffline = true }
+    if !isOffline, objects[entry.object] != nil { enqueue(entry.object) }
+    wakeup.yield()
+  }
+
+  private func send(_ entry: OwedEntry) async -> Delivery {
+    let message = Message(
+      route: .init(
+        source: ModuleName.edged.rawValue, group: ModuleGroup.meta.rawValue, operation: entry.operation, resource: entry.resource),
+      content: entry.content)
+    do {
+      if entry.slot == .event {
+        // The cloud never answers to events.
+        try await channel.send(message, to: .websocket)
+        _ = try await store.apply([.settle(sequence: entry.sequence)])
+        return .delivered
+      }
+      let reply = CloudReply(try await channel.request(message, to: .websocket, timeout: Self.replyTimeout), about: entry.resource)
+      switch reply {
+      case .failure(let error) where error.kind == .offline: return .offline
+      // The pod is gone, or another one has its name: nobody wants to hear of it any more.
+      case .failure(let error) where error.kind == .notFound || error.kind == .conflict: break
+      case .failure(let error): return .failed(error)
+      case .object(let object):
+        if let key = ObjectKey(resource: entry.resource), entry.slot == .status {
+          await learned(ObjectKey(namespace: key.namespace, type: "pod", name: key.name), object)
+        }
+      case .done: break
+      }
+      _ = try await store.apply([.settle(sequence: entry.sequence)])
+      return .delivered
+    } catch ChannelError.unknownModule, ChannelError.unregistered {
+      return .offline
+    } catch {
+      return .failed(error as? MetadataError ?? MetadataError(.timeout, "\(error)"))
+    }
+  }
+}
