@@ -61,7 +61,12 @@ cat >"$state/edgecore.yaml" <<C
 apiVersion: edgecore.config.kubeedge.io/v1alpha2
 kind: EdgeCore
 apiSocket: $socket
+database:
+  dataSource: $state/edgecore.db
 modules:
+  # No cloud: the agent runs static pods alone.
+  edgeHub:
+    enable: false
   edged:
     hostnameOverride: $(hostname | tr '[:upper:]' '[:lower:]' | tr -c 'a-z0-9.\n' '-')
     rootDirectory: $state/kubelet

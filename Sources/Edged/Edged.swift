@@ -18,12 +18,15 @@ public final class Edged: Module {
 
   private let configuration: EdgedConfiguration
   private let channel: ChannelContext
+  private let metadata: MetadataClient?
   private let logger = Logger(label: "edged")
   private let node = Mutex<EdgedNode?>(nil)
 
-  public init(configuration: EdgedConfiguration, channel: ChannelContext) {
+  /// - Parameter metadata: where the pods of the cloud come from; nil for a node that runs static pods alone.
+  public init(configuration: EdgedConfiguration, channel: ChannelContext, metadata: MetadataClient?) {
     self.configuration = configuration
     self.channel = channel
+    self.metadata = metadata
   }
 
   public func run() async throws {
@@ -39,7 +42,7 @@ public final class Edged: Module {
       throw error
     }
     do {
-      let node = try await EdgedNode(runtime: runtime, configuration: configuration, logger: logger)
+      let node = try await EdgedNode(runtime: runtime, configuration: configuration, metadata: metadata, logger: logger)
       self.node.withLock { $0 = node }
       await node.run(channel: channel)
       self.node.withLock { $0 = nil }

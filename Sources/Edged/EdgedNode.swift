@@ -19,12 +19,14 @@ final class EdgedNode: Sendable {
   private let staticPods: StaticPodSource
   private let problems = Mutex<[ManifestProblem]>([])
   private let probeClient: HTTPClient
+  private let metadata: MetadataClient?
+  private let mirrors: MirrorPods?
   private let logger: Logger
 
   private static let relistInterval: Duration = .seconds(300)
   private static let collectionInterval: Duration = .seconds(60)
 
-  init(runtime: any ContainerRuntime, configuration: EdgedConfiguration, logger: Logger) async throws {
+  init(runtime: any ContainerRuntime, configuration: EdgedConfiguration, metadata: MetadataClient?, logger: Logger) async throws {
     let kubelet = configuration.tailoredKubeletConfig
     let paths = NodePaths(root: configuration.rootDirectory, podLogs: kubelet.podLogsDir, containerLogs: configuration.containerLogsDir)
     try PodDirectories(paths: paths).prepareRoot()
@@ -41,6 +43,7 @@ final class EdgedNode: Sendable {
 
     self.runtime = runtime
     self.configuration = configuration
+    self.metadata = metadata
     self.logger = logger
     events = EventRecorder(node: name, logger: Logger(label: "edged.events"))
     view = RuntimeView(runtime: runtime, logger: logger)
@@ -64,12 +67,19 @@ final class EdgedNode: Sendable {
       sysctls: try SysctlAllowlist(unsafe: kubelet.allowedUnsafeSysctls, kernel: NodeMachine.kernelVersion()),
       clusterDNS: kubelet.clusterDNS, clusterDomain: kubelet.clusterDomain, resolvConf: kubelet.resolvConf, hostIPs: hostIPs,
       hostHasAppArmor: access("/sys/module/apparmor/parameters/enabled", F_OK) == 0, engineFeatures: try await runtime.features())
+    let statuses = StatusStore()
+    let reports = metadata.map { PodReports(client: $0, statuses: statuses, logger: logger) }
+    if let metadata, let reports {
+      mirrors = MirrorPods(client: metadata, reports: reports, nodeName: name, logger: logger)
+    } else {
+      mirrors = nil
+    }
     operations = PodOperations(
       runtime: runtime, view: view, node: facts, paths: paths,
       settings: PodSettings(
         maxContainerRestartPeriod: kubelet.crashLoopBackOff.maxContainerRestartPeriod.duration,
         deadContainersKept: Int(configuration.maxPerPodContainerCount)),
-      events: events, statuses: StatusStore(), probes: probes,
+      events: events, statuses: statuses, reports: reports, probes: probes,
       hooks: LifecycleHooks(events: events, http: probeClient, runCommand: runtime.commandRunner),
       images: ImagePuller(
         service: runtime, events: events,
@@ -77,7 +87,8 @@ final class EdgedNode: Sendable {
         settings: .init(kubelet)),
       volumes: PodVolumes(paths: paths), cgroups: cgroups, blueprint: blueprint,
       links: ContainerLogLinks(directory: paths.containerLogs), agentStarted: .now, logger: logger)
-    let pods = PodTable(operations: operations, logger: logger)
+    let sources: Set<PodSource> = metadata == nil ? [.manifests] : [.manifests, .cloud]
+    let pods = PodTable(operations: operations, sources: sources, logger: logger)
     table.withLock { $0 = pods }
     self.pods = pods
     staticPods = StaticPodSource(path: kubelet.staticPodPath, nodeName: name, checkInterval: kubelet.fileCheckFrequency.duration)
@@ -95,6 +106,7 @@ final class EdgedNode: Sendable {
       tasks.addTask { await self.view.run(relistInterval: Self.relistInterval) }
       tasks.addTask { for await uid in self.view.changedPods { await self.pods.wake(uid) } }
       tasks.addTask { await self.followManifests() }
+      tasks.addTask { await self.followCloud() }
       tasks.addTask { await self.collectGarbage() }
       tasks.addTask { await self.imageCollection().run() }
       tasks.addTask { await self.rotateLogs() }
@@ -128,7 +140,26 @@ final class EdgedNode: Sendable {
       for problem in snapshot.problems where !before.contains(problem) {
         logger.warning("a manifest can't be used", metadata: ["problem": "\(problem)"])
       }
-      await pods.wish(for: snapshot.pods.map { WishedPod(pod: $0.pod, raw: $0.raw) })
+      let wishes = snapshot.pods.map { WishedPod(pod: $0.pod, raw: $0.raw.jsonBytes(), source: .manifests) }
+      await pods.wish(for: wishes, from: .manifests)
+      await mirrors?.wish(for: wishes)
+    }
+  }
+
+  private func followCloud() async {
+    guard let metadata, let reports = operations.reports, let mirrors else { return }
+    let name = operations.node.name
+    await withTaskGroup(of: Void.self) { tasks in
+      tasks.addTask { await reports.run() }
+      tasks.addTask { await mirrors.run() }
+      if self.configuration.reportEvent {
+        tasks.addTask { await EventReports(client: metadata, events: self.events, logger: self.logger).run() }
+      }
+      tasks.addTask {
+        await CloudPods(
+          client: metadata, nodeName: name, pods: self.pods, view: self.view, reports: reports, mirrors: mirrors, logger: self.logger
+        ).run()
+      }
     }
   }
 

@@ -6,6 +6,7 @@ import FoundationEssentials
 import Glibc
 import LocalServer
 import Logging
+import MetaManager
 import Metrics
 
 /// Runs the agent until a signal ends it.
@@ -42,10 +43,20 @@ struct Run: ParsableCommand {
     metrics.export(channel)
     let registry = ModuleRegistry()
     // In the order of their start; they stop in the reverse one.
-    let edged = Edged(configuration: loaded.configuration.modules.edged, channel: channel)
+    let modules = loaded.configuration.modules
+    let nodeName = modules.edged.hostnameOverride
+    if modules.metaManager.enable {
+      registry.add(
+        MetaManager(
+          path: loaded.configuration.database.dataSource, nodeName: nodeName, configuration: modules.metaManager, channel: channel))
+    } else {
+      registry.addDisabled(.metaManager, group: .meta, reason: "modules.metaManager.enable is false")
+    }
+    let metadata = modules.metaManager.enable ? MetadataClient(channel: channel, source: .edged) : nil
+    let edged = Edged(configuration: modules.edged, channel: channel, metadata: metadata)
     let server = LocalServer(
       socketPath: loaded.configuration.apiSocket, channel: channel, registry: registry, metrics: metrics, routes: edged.routes)
-    if loaded.configuration.modules.edged.enable {
+    if modules.edged.enable {
       registry.add(edged)
     } else {
       registry.addDisabled(.edged, group: .edged, reason: "modules.edged.enable is false")

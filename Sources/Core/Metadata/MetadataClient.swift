@@ -7,6 +7,9 @@ import YAML
 public struct MetadataClient: Sendable {
   public static let deadline: Duration = .seconds(70)
 
+  /// One of several objects.
+  public typealias Listed = (key: ObjectKey, object: [UInt8])
+
   private let channel: ChannelContext
   private let source: ModuleName
 
@@ -35,7 +38,7 @@ public struct MetadataClient: Sendable {
   /// All objects of a type that the store has, of all namespaces.
   ///
   /// - Throws: `MetadataError`, `CancellationError`.
-  public func list(_ type: String, deadline: Duration = Self.deadline) async throws -> [(key: ObjectKey, object: [UInt8])] {
+  public func list(_ type: String, deadline: Duration = Self.deadline) async throws -> [Listed] {
     let answer = try await request(.query, "\(ObjectKey.clusterScope)/\(type)", Message.noContent, deadline)
     return try JSONScan.members(of: answer).compactMap { member in
       ObjectKey(resource: member.key).map { ($0, Array(answer[member.value])) }

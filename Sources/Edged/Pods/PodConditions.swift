@@ -8,7 +8,12 @@ enum PodConditions {
   static let containersReady = "ContainersReady"
   static let podScheduled = "PodScheduled"
 
-  private static let owned = [podReadyToStartContainers, initialized, ready, containersReady, podScheduled]
+  static let owned = [podReadyToStartContainers, initialized, ready, containersReady, podScheduled]
+
+  /// The node's conditions as it has them, and those of others as they say.
+  static func merge(own: [PodCondition], others: [PodCondition]) -> [PodCondition] {
+    own.filter { owned.contains($0.type) } + others.filter { !owned.contains($0.type) }
+  }
 
   /// The conditions for a status whose phase and container statuses are already there.
   /// Conditions that others set are kept; a transition time changes only with the status it belongs to.

@@ -11,6 +11,8 @@ struct PodOperations: Sendable {
   let settings: PodSettings
   let events: any EventRecording
   let statuses: StatusStore
+  /// Nil on a node without a cloud.
+  let reports: PodReports?
   let probes: Probers
   let hooks: LifecycleHooks
   let images: ImagePuller

@@ -3,12 +3,6 @@ import Logging
 import Runtime
 import YAML
 
-/// A pod as it is wished: what the agent reads of it, and the object as it came.
-struct WishedPod: Sendable {
-  var pod: Pod
-  var raw: JSONValue
-}
-
 /// All pods of the node: one worker for each, from the first wish until nothing is left of it.
 ///
 /// Pods are told apart by UID. Two pods of one name never run at the same time: the new one waits until the old one is gone.
@@ -21,14 +15,16 @@ actor PodTable {
   /// The pods of workers that end; what describes them must outlive the wish.
   private var ending: [String: WishedPod] = [:]
   /// Until all who wish for pods have spoken, pods that nobody wished for may still be wanted.
-  private(set) var knowsAllWishes = false
+  private var silentSources: Set<PodSource>
   private var isStopping = false
   private let newWorkers: AsyncStream<PodWorker>
   private let newWorker: AsyncStream<PodWorker>.Continuation
 
-  init(operations: PodOperations, logger: Logger) {
+  /// - Parameter sources: all who will wish for pods.
+  init(operations: PodOperations, sources: Set<PodSource>, logger: Logger) {
     self.operations = operations
     self.logger = logger
+    silentSources = sources
     (newWorkers, newWorker) = AsyncStream.makeStream()
   }
 
@@ -53,23 +49,54 @@ actor PodTable {
 
   // MARK: Wishes
 
-  /// Replaces all wishes.
-  func wish(for pods: [WishedPod]) async {
-    let before = wished
-    wished = Dictionary(pods.map { ($0.pod.uid, $0) }) { first, _ in first }
-    knowsAllWishes = true
-    for (uid, wish) in before where wished[uid] == nil {
-      ending[uid] = wish
-      if let worker = workers[uid] {
-        logger.info("removing pod", metadata: ["pod": "\(wish.pod.fullName)", "uid": "\(uid)"])
-        await worker.remove()
-      }
-    }
-    for (uid, wish) in wished {
-      guard let old = before[uid], old.pod != wish.pod, let worker = workers[uid] else { continue }
+  var knowsAllWishes: Bool { silentSources.isEmpty }
+
+  /// Replaces all wishes of one source.
+  func wish(for pods: [WishedPod], from source: PodSource) async {
+    let named = Set(pods.map(\.pod.uid))
+    silentSources.remove(source)
+    for (uid, wish) in wished where wish.source == source && !named.contains(uid) { await drop(uid) }
+    for wish in pods { await take(wish) }
+    await carryOutWishes()
+  }
+
+  /// Adds a wish or changes it.
+  func wish(for pod: WishedPod) async {
+    await take(pod)
+    await carryOutWishes()
+  }
+
+  /// Takes a wish back.
+  func unwish(_ uid: String, from source: PodSource) async {
+    guard wished[uid]?.source == source else { return }
+    await drop(uid)
+    await carryOutWishes()
+  }
+
+  /// The wishes of one source.
+  func wishes(of source: PodSource) -> [WishedPod] { wished.values.filter { $0.source == source } }
+
+  private func take(_ wish: WishedPod) async {
+    let uid = wish.pod.uid
+    let before = wished.updateValue(wish, forKey: uid)
+    guard let before, let worker = workers[uid] else { return }
+    if before.pod.isSameWish(as: wish.pod) {
+      await worker.takeConditions(of: wish.pod)
+    } else {
       logger.info("pod changed", metadata: ["pod": "\(wish.pod.fullName)", "uid": "\(uid)"])
       await worker.update(wish.pod)
     }
+  }
+
+  private func drop(_ uid: String) async {
+    guard let wish = wished.removeValue(forKey: uid) else { return }
+    guard let worker = workers[uid] else { return }
+    ending[uid] = wish
+    logger.info("removing pod", metadata: ["pod": "\(wish.pod.fullName)", "uid": "\(uid)"])
+    await worker.remove()
+  }
+
+  private func carryOutWishes() async {
     await startMissing()
     await endOrphans()
     shareProcessors()
@@ -103,7 +130,7 @@ actor PodTable {
       logger.info("adding pod", metadata: ["pod": "\(wish.pod.fullName)", "uid": "\(uid)"])
       start(
         PodWorker(
-          pod: wish.pod, status: operations.statuses.status(of: uid),
+          pod: wish.pod, status: operations.statuses.status(of: uid) ?? wish.pod.status,
           refusal: running.contains(uid) ? nil : operations.blueprint.refusal(of: wish.pod) ?? HostPort.admit(wish.pod, beside: active),
           operations: operations, logger: logger))
     }
@@ -145,7 +172,7 @@ actor PodTable {
     guard names["\(record.namespace)/\(record.name)"] == nil else { return }
     logger.info("removing a pod that nobody wishes for", metadata: ["pod": "\(record.namespace)/\(record.name)", "uid": "\(record.uid)"])
     let pod = Pod(orphan: record)
-    ending[record.uid] = WishedPod(pod: pod, raw: (try? JSONValue(encoding: pod)) ?? .null)
+    ending[record.uid] = WishedPod(pod: pod, raw: (try? JSONValue(encoding: pod).jsonBytes()) ?? [], source: .manifests)
     let worker = PodWorker(pod: pod, status: nil, refusal: nil, operations: operations, logger: logger)
     start(worker)
     await worker.remove(gracePeriod: 1)

@@ -67,6 +67,20 @@ actor PodWorker {
   func update(_ pod: Pod) {
     self.pod = pod
     failures = [:]
+    takeConditions(of: pod)
+    if pod.isBeingDeleted {
+      end()
+      if phase == .ended { operations.reports?.ended(pod) }
+    }
+    wakeup.signal()
+  }
+
+  /// Others have conditions of a pod, too; what they say counts.
+  func takeConditions(of pod: Pod) {
+    guard let reported = pod.status?.conditions else { return }
+    let merged = PodConditions.merge(own: status.conditions ?? [], others: reported)
+    guard merged != status.conditions ?? [] else { return }
+    status.conditions = merged
     wakeup.signal()
   }
 
@@ -127,6 +141,7 @@ actor PodWorker {
     // Each round does something new; the bound only guards against a plan that never settles.
     for _ in 0..<64 {
       guard phase == .syncing, !Task.isCancelled, !stopsAfterStep else { return }
+      if pod.isBeingDeleted { return end() }
       let record = await operations.view.record(of: uid) ?? emptyRecord
       await operations.updateProbes(pod, record)
       let now = Timestamp.now
@@ -287,7 +302,8 @@ actor PodWorker {
     }
     phase = .ended
     publishStatus(left, now: .now)
-    if !isWished { await removeRemains() }
+    if !isWished { return await removeRemains() }
+    if pod.isBeingDeleted { operations.reports?.ended(pod) }
   }
 
   private func removeRemains() async {
@@ -336,6 +352,7 @@ actor PodWorker {
     if ending?.reason != nil, phase != .syncing, !record.isAlive { status.phase = .failed }
     self.status = status
     if operations.statuses.put(status, of: uid) {
+      operations.reports?.statusChanged(of: uid)
       logger.debug("pod status", metadata: ["phase": "\(status.phase?.rawValue ?? "")"])
     }
   }

@@ -84,7 +84,7 @@ struct QueryError: Error, CustomStringConvertible {
 
 extension WishedPod {
   /// The object as it came, with what the node added and its status: no field is lost that isn't modelled.
-  func object() throws -> JSONValue { raw.overlaid(with: try JSONValue(encoding: pod)) }
+  func object() throws -> JSONValue { try JSONValue(json: raw).overlaid(with: try JSONValue(encoding: pod)) }
 }
 
 extension JSONValue {
