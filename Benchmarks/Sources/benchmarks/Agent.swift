@@ -31,7 +31,11 @@ final class Agent: Sendable {
       apiVersion: edgecore.config.kubeedge.io/v1alpha2
       kind: EdgeCore
       apiSocket: \(directory)/api.sock
+      database:
+        dataSource: \(directory)/edgecore.db
       modules:
+        edgeHub:
+          enable: false
         edged:
           hostnameOverride: \(node)
           rootDirectory: \(directory)/kubelet
