@@ -151,7 +151,19 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(name: "MetaManagerTests", dependencies: ["MetaManager", "Core", "SQLite", "YAML"], swiftSettings: strict),
-    .testTarget(name: "EdgeHubTests", dependencies: ["EdgeHub", "Core", "CloudSimulator", "YAML"], swiftSettings: strict),
+    .testTarget(
+      name: "EdgeHubTests",
+      dependencies: [
+        "EdgeHub", "Core", "CloudSimulator", "LocalAPI", "YAML",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOWebSocket", package: "swift-nio"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "X509", package: "swift-certificates"),
+      ],
+      swiftSettings: strict),
     // The cloud's side of the wire, for tests and for trying things without a cluster.
     .target(
       name: "CloudSimulator",
