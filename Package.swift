@@ -168,9 +168,8 @@ let package = Package(
     .target(
       name: "CloudSimulator",
       dependencies: [
-        "Core", "HTTPServer", "YAML",
+        "Core", "YAML",
         .product(name: "Crypto", package: "swift-crypto"),
-        .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -183,12 +182,27 @@ let package = Package(
     .executableTarget(
       name: "cloudsim",
       dependencies: [
-        "CloudSimulator", "Core", "YAML",
+        "CloudSimulator", "Core", "Curl", "HTTPServer", "YAML",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOPosix", package: "swift-nio"),
       ],
       path: "Tests/cloudsim",
       swiftSettings: strict),
-    .testTarget(name: "CloudSimulatorTests", dependencies: ["CloudSimulator", "Core", "YAML"], swiftSettings: strict),
+    .testTarget(
+      name: "CloudSimulatorTests",
+      dependencies: [
+        "CloudSimulator", "Core", "Curl", "YAML",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "NIOWebSocket", package: "swift-nio"),
+        .product(name: "X509", package: "swift-certificates"),
+      ],
+      resources: [.copy("Recordings")],
+      swiftSettings: strict),
     .testTarget(
       name: "IntegrationTests",
       dependencies: [
