@@ -151,14 +151,25 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(name: "MetaManagerTests", dependencies: ["MetaManager", "Core", "SQLite", "YAML"], swiftSettings: strict),
-    .testTarget(name: "EdgeHubTests", dependencies: ["EdgeHub", "Core", "CloudSimulator", "YAML"], swiftSettings: strict),
+    .testTarget(
+      name: "EdgeHubTests",
+      dependencies: [
+        "EdgeHub", "Core", "CloudSimulator", "LocalAPI", "YAML",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOWebSocket", package: "swift-nio"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "X509", package: "swift-certificates"),
+      ],
+      swiftSettings: strict),
     // The cloud's side of the wire, for tests and for trying things without a cluster.
     .target(
       name: "CloudSimulator",
       dependencies: [
-        "Core", "HTTPServer", "YAML",
+        "Core", "YAML",
         .product(name: "Crypto", package: "swift-crypto"),
-        .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -171,12 +182,27 @@ let package = Package(
     .executableTarget(
       name: "cloudsim",
       dependencies: [
-        "CloudSimulator", "Core", "YAML",
+        "CloudSimulator", "Core", "Curl", "HTTPServer", "YAML",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOPosix", package: "swift-nio"),
       ],
       path: "Tests/cloudsim",
       swiftSettings: strict),
-    .testTarget(name: "CloudSimulatorTests", dependencies: ["CloudSimulator", "Core", "YAML"], swiftSettings: strict),
+    .testTarget(
+      name: "CloudSimulatorTests",
+      dependencies: [
+        "CloudSimulator", "Core", "Curl", "YAML",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "NIOWebSocket", package: "swift-nio"),
+        .product(name: "X509", package: "swift-certificates"),
+      ],
+      resources: [.copy("Recordings")],
+      swiftSettings: strict),
     .testTarget(
       name: "IntegrationTests",
       dependencies: [

@@ -1,0 +1,184 @@
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import NIOSSL
+import NIOWebSocket
+import Synchronization
+
+/// Makes websockets to the cloud: TCP, TLS with certificates on both sides, HTTP's upgrade.
+struct WebSocketClient: Sendable {
+  let server: ServerAddress
+  let path: String
+  let headers: HTTPHeaders
+  /// Seconds for everything until the websocket is open.
+  let handshakeTimeout: Int
+  /// Seconds.
+  let writeDeadline: Int
+  let group: any EventLoopGroup
+
+  private enum Outcome: Sendable {
+    case connection(WebSocketConnection)
+    case refused(EventLoopFuture<ConnectionError>)
+  }
+
+  /// What there is to close when the one who wants a connection gives up.
+  private final class Attempt: Sendable {
+    private let state = Mutex<(channel: (any Channel)?, isCancelled: Bool)>((nil, false))
+
+    func hold(_ channel: any Channel) throws {
+      try state.withLock { state in
+        if state.isCancelled { throw CancellationError() }
+        state.channel = channel
+      }
+    }
+
+    func cancel() {
+      state.withLock { state in
+        state.isCancelled = true
+        return state.channel
+      }?.close(promise: nil)
+    }
+  }
+
+  /// Opens a websocket.
+  ///
+  /// - Parameter onActivity: called on the event loop for each frame that comes.
+  /// - Throws: `ConnectionError`, `CancellationError`.
+  func connect(_ identity: NodeIdentity, onActivity: @escaping @Sendable () -> Void) async throws -> WebSocketConnection {
+    let context = try context(identity)
+    let attempt = Attempt()
+    let eventLoop = group.next()
+    let promise = eventLoop.makePromise(of: Outcome.self)
+    let timer = eventLoop.scheduleTask(in: .seconds(Int64(handshakeTimeout))) { [server, handshakeTimeout] in
+      promise.fail(ConnectionError.handshakeTimeout(server: "\(server)", seconds: handshakeTimeout))
+      attempt.cancel()
+    }
+    defer { timer.cancel() }
+    ClientBootstrap(group: eventLoop).connectTimeout(.seconds(Int64(handshakeTimeout)))
+      .channelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          try attempt.hold(channel)
+          try channel.pipeline.syncOperations.addHandler(NIOSSLClientHandler(context: context, serverHostname: server.name))
+          let upgrade = try upgrade(channel, onActivity: onActivity)
+          upgrade.cascade(to: promise)
+        }
+      }
+      .connect(host: server.host, port: server.port).cascadeFailure(to: promise)
+    do {
+      return try await withTaskCancellationHandler {
+        switch try await promise.futureResult.get() {
+        case .connection(let connection): return connection
+        case .refused(let error): throw try await error.get()
+        }
+      } onCancel: {
+        promise.fail(CancellationError())
+        attempt.cancel()
+      }
+    } catch {
+      attempt.cancel()
+      if error is CancellationError { throw error }
+      throw ConnectionError(problem(error), server: "\(server)", isOpen: false, limit: WebSocketConnection.messageLimit)
+    }
+  }
+
+  /// The words of what went wrong before anything was connected.
+  private func problem(_ error: any Error) -> any Error {
+    guard let error = error as? NIOConnectionError else { return error }
+    if let first = error.connectionErrors.first {
+      return ConnectionError.unreachable(server: "\(server)", problem: Self.words(first.error))
+    }
+    if let lookup = error.dnsAError ?? error.dnsAAAAError {
+      return ConnectionError.unreachable(server: "\(server)", problem: "the name can't be resolved: \(Self.words(lookup))")
+    }
+    return error
+  }
+
+  private static func words(_ error: any Error) -> String {
+    switch error {
+    case ChannelError.connectTimeout(let limit): "no answer within \(limit.nanoseconds / 1_000_000_000) s"
+    case let error as IOError: "\(error)"
+    default: "\(error)"
+    }
+  }
+
+  private func context(_ identity: NodeIdentity) throws -> NIOSSLContext {
+    do {
+      var configuration = TLSConfiguration.makeClientConfiguration()
+      configuration.minimumTLSVersion = .tlsv12
+      configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(Array(identity.caText.utf8)))
+      configuration.certificateVerification = .fullVerification
+      configuration.certificateChain = try NIOSSLCertificate.fromPEMBytes(Array(identity.certificateText.utf8)).map { .certificate($0) }
+      configuration.privateKey = .privateKey(try NIOSSLPrivateKey(bytes: Array(identity.keyText.utf8), format: .pem))
+      // A mute peer must not hold up the next connection.
+      configuration.shutdownTimeout = .seconds(1)
+      return try NIOSSLContext(configuration: configuration)
+    } catch {
+      throw ConnectionError.tls(server: "\(server)", problem: "the node's certificate or key can't be used: \(error)")
+    }
+  }
+
+  private func upgrade(_ channel: any Channel, onActivity: @escaping @Sendable () -> Void) throws -> EventLoopFuture<Outcome> {
+    let limit = WebSocketConnection.messageLimit
+    let upgrader = NIOTypedWebSocketClientUpgrader<Outcome>(maxFrameSize: limit) { [server, writeDeadline] channel, _ in
+      channel.eventLoop.makeCompletedFuture {
+        // From here on it is read when somebody waits for a message.
+        try channel.syncOptions?.setOption(.autoRead, value: false)
+        let inbox = MessageInbox()
+        try channel.pipeline.syncOperations.addHandler(
+          WebSocketHandler(inbox: inbox, server: "\(server)", limit: limit, onActivity: onActivity))
+        return .connection(WebSocketConnection(channel: channel, inbox: inbox, writeDeadline: writeDeadline))
+      }
+    }
+    var head = HTTPRequestHead(version: .http1_1, method: .GET, uri: path, headers: headers)
+    head.headers.replaceOrAdd(name: "Host", value: "\(server)")
+    let configuration = NIOTypedHTTPClientUpgradeConfiguration<Outcome>(upgradeRequestHead: head, upgraders: [upgrader]) {
+      [server] channel in
+      channel.eventLoop.makeCompletedFuture {
+        let promise = channel.eventLoop.makePromise(of: ConnectionError.self)
+        try channel.pipeline.syncOperations.addHandler(RefusalHandler(server: "\(server)", promise: promise))
+        return .refused(promise.futureResult)
+      }
+    }
+    return try channel.pipeline.syncOperations.configureUpgradableHTTPClientPipeline(
+      configuration: .init(upgradeConfiguration: configuration))
+  }
+}
+
+/// Reads the answer of a server that doesn't want a websocket.
+private final class RefusalHandler: ChannelInboundHandler {
+  typealias InboundIn = HTTPClientResponsePart
+
+  private static let limit = 300
+  private let server: String
+  private let promise: EventLoopPromise<ConnectionError>
+  private var status = 0
+  private var body: [UInt8] = []
+
+  init(server: String, promise: EventLoopPromise<ConnectionError>) {
+    self.server = server
+    self.promise = promise
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    switch unwrapInboundIn(data) {
+    case .head(let head): status = Int(head.status.code)
+    case .body(let buffer):
+      body += buffer.readableBytesView.prefix(Self.limit - body.count)
+      if body.count >= Self.limit { finish(context) }
+    case .end: finish(context)
+    }
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    finish(context)
+    context.fireChannelInactive()
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) { finish(context) }
+
+  private func finish(_ context: ChannelHandlerContext) {
+    let words = String(decoding: body, as: UTF8.self).split(whereSeparator: \.isWhitespace).joined(separator: " ")
+    promise.succeed(.noWebsocket(server: server, status: status, words: words))
+    context.close(promise: nil)
+  }
+}

@@ -1,0 +1,156 @@
+import Core
+import Logging
+import Synchronization
+
+/// The messages over one connection, both ways, from its opening to its end.
+final class Session: Sendable {
+  /// Messages that wait here for the rate limit; more wait in the module's mailbox.
+  private static let queueCapacity = 256
+
+  struct Settings: Sendable {
+    var heartbeat: Duration
+    var messageQPS: Int
+    var messageBurst: Int
+    /// How long a cloud that was asked may say nothing.
+    var muteLimit: Duration
+  }
+
+  private enum Ending: Sendable {
+    case lost(ConnectionError)
+    /// Everything was sent, and no more comes.
+    case drained
+    case readingStopped
+    case cancelled
+  }
+
+  private let connection: WebSocketConnection
+  private let settings: Settings
+  private let channel: ChannelContext
+  private let delivery: Delivery
+  private let mute: MuteWatch
+  private let status: HubStatus
+  private let queue = MessageQueue(capacity: queueCapacity)
+  private let requests = OpenRequests()
+
+  init(
+    connection: WebSocketConnection, mute: MuteWatch, settings: Settings, channel: ChannelContext, status: HubStatus, logger: Logger
+  ) {
+    self.connection = connection
+    self.mute = mute
+    self.settings = settings
+    self.channel = channel
+    self.status = status
+    delivery = Delivery(channel: channel, status: status, logger: logger)
+  }
+
+  // MARK: From the module's mailbox
+
+  /// Takes a message for the cloud, waiting while there are too many.
+  ///
+  /// - Returns: false if the connection has ended.
+  func submit(_ message: Message) async -> Bool {
+    // The cloud sends its next message when it has the acknowledgement of the last one.
+    if message.operation == .response { return await send(message) == nil }
+    if message.header.sync, !requests.add(message) { return false }
+    if await queue.put(message) { return true }
+    return !(message.header.sync ? requests.remove(message.id) : true)
+  }
+
+  /// Nothing more is received, and no more comes to be sent; `run` returns when what was submitted is gone.
+  func finish() {
+    connection.stopReceiving()
+    queue.finish()
+  }
+
+  // MARK: Running
+
+  /// Runs until the connection ends, or is to end.
+  ///
+  /// - Returns: why, if it was lost.
+  func run() async -> ConnectionError? {
+    let loss = await withTaskGroup(of: Ending.self) { tasks in
+      tasks.addTask { await self.read() }
+      tasks.addTask { await self.write() }
+      tasks.addTask { await self.keepAlive() }
+      tasks.addTask {
+        await self.mute.run()
+        return Task.isCancelled ? .cancelled : .lost(.mute(seconds: Int(self.settings.muteLimit.components.seconds)))
+      }
+      var loss: ConnectionError?
+      for await ending in tasks {
+        if case .readingStopped = ending { continue }
+        if case .lost(let error) = ending { loss = error }
+        break
+      }
+      tasks.cancelAll()
+      await connection.close(loss ?? .ended)
+      return loss
+    }
+    answerOpenRequests(loss)
+    return loss
+  }
+
+  private func answerOpenRequests(_ loss: ConnectionError?) {
+    let left = queue.close().count { !$0.header.sync }
+    if left > 0 { status.noteDropped(left) }
+    for request in requests.close() { Self.refuse(request, channel, "\(loss ?? .ended)") }
+  }
+
+  /// Answers a request that the cloud will not answer.
+  static func refuse(_ request: Message, _ channel: ChannelContext, _ reason: String) {
+    let error = MetadataError(.offline, reason)
+    channel.respond(to: request, with: .reply(to: request, from: .websocket, operation: .error, content: error.content))
+  }
+
+  private func read() async -> Ending {
+    do throws(ConnectionError) {
+      while let bytes = try await connection.receive() {
+        status.noteReceived()
+        mute.note(delivering: true)
+        await delivery.deliver(bytes) { requests.remove($0) }
+        mute.note(delivering: false)
+      }
+      return Task.isCancelled ? .cancelled : .readingStopped
+    } catch {
+      return .lost(error)
+    }
+  }
+
+  private func write() async -> Ending {
+    var bucket = TokenBucket(rate: settings.messageQPS, burst: settings.messageBurst, now: ContinuousClock.now)
+    while let message = await queue.next() {
+      let delay = bucket.take(at: .now)
+      if delay > .zero {
+        do { try await Task.sleep(for: delay) } catch {
+          if !message.header.sync { status.noteDropped() }
+          return .cancelled
+        }
+      }
+      if let error = await send(message) { return .lost(error) }
+      if message.header.sync { mute.noteRequest() }
+    }
+    return Task.isCancelled ? .cancelled : .drained
+  }
+
+  private func keepAlive() async -> Ending {
+    while true {
+      let route = Message.Route(source: ModuleName.websocket.rawValue, group: "resource", operation: .keepalive, resource: "node")
+      if let error = await send(Message(route: route, content: Array("\"ping\"".utf8))) { return .lost(error) }
+      do { try await Task.sleep(for: settings.heartbeat) } catch { return .cancelled }
+    }
+  }
+
+  private func send(_ message: Message) async -> ConnectionError? {
+    var message = message
+    // Only meant for inside the process.
+    if message.header.sync { message.header.sync = false }
+    do throws(ConnectionError) {
+      try await connection.send(message.wire)
+      if message.operation != .keepalive { status.noteSent() }
+      return nil
+    } catch {
+      if message.operation != .keepalive { status.noteDropped() }
+      return error
+    }
+  }
+}

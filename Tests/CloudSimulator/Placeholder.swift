@@ -1,1 +1,0 @@
-// Taken by what comes.
