@@ -75,9 +75,12 @@ import YAML
   }
 
   @Test func labelsThatCannotBeSetKeepNothingBack() async throws {
-    let bench = try NodeReporterBench(node: try existing { $0.metadata.labels = nil })
+    let bench = try NodeReporterBench(isOnline: false, node: try existing { $0.metadata.labels = nil })
+    await bench.clock.sleepers(1)
     bench.cloud.fail("update node", with: .refused)
+    try await bench.cloud.connect()
     await bench.settle()
+    #expect(bench.cloud.log(of: "node").suffix(2) == ["query node", "update node"])
     #expect(bench.cloud.log(of: "nodepatch").count == 1)
     await bench.end()
   }

@@ -51,7 +51,7 @@ actor NodeLease {
         await renew(owner: uid, connection: state.connection)
         next = clock.now() + interval * (1 + jitter())
       }
-      await link.leaseWakeup.wait(until: next, clock, tolerance: .milliseconds(200))
+      await link.pause(link.leaseWakeup, until: next, asLongAs: state, clock, tolerance: .milliseconds(200))
     }
   }
 

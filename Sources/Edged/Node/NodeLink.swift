@@ -67,14 +67,19 @@ final class NodeLink: Sendable {
   }
 }
 
-extension Wakeup {
-  /// Returns on a signal, when `deadline` is reached by that clock, or when the task is cancelled.
-  func wait(until deadline: Duration, _ clock: ProbeClock, tolerance: Duration) async {
-    await withTaskGroup(of: Void.self) { tasks in
-      tasks.addTask { try? await clock.sleep(deadline, tolerance) }
-      tasks.addTask { await self.wait(until: nil) }
-      await tasks.next()
-      tasks.cancelAll()
+extension NodeLink {
+  /// Returns when the state is another one than `state`, when `deadline` is reached, or when the task is cancelled.
+  /// - Parameter wakeup: the caller's own.
+  func pause(
+    _ wakeup: Wakeup, until deadline: Duration, asLongAs state: State, _ clock: ProbeClock, tolerance: Duration
+  ) async {
+    while self.state == state, clock.now() < deadline, !Task.isCancelled {
+      await withTaskGroup(of: Void.self) { tasks in
+        tasks.addTask { try? await clock.sleep(deadline, tolerance) }
+        tasks.addTask { await wakeup.wait(until: nil) }
+        await tasks.next()
+        tasks.cancelAll()
+      }
     }
   }
 }

@@ -125,7 +125,7 @@ actor NodeReporter {
           await link.statusWakeup.wait(until: nil)
         } else {
           let deadline = clock.now() + questions.next()
-          await link.statusWakeup.wait(until: deadline, clock, tolerance: .milliseconds(100))
+          await pause(until: deadline, asLongAs: state, tolerance: .milliseconds(100))
           if clock.now() >= deadline { link.assumeConnected() }
         }
         continue
@@ -133,8 +133,8 @@ actor NodeReporter {
       guard let uid = state.uid else {
         if await register(connection: state.connection) {
           registrations.reset()
-        } else if link.state.isConnected {
-          await link.statusWakeup.wait(until: clock.now() + registrations.next(), clock, tolerance: .milliseconds(20))
+        } else if link.state == state {
+          await pause(until: clock.now() + registrations.next(), asLongAs: state, tolerance: .milliseconds(20))
         }
         continue
       }
@@ -146,8 +146,12 @@ actor NodeReporter {
         let isDue = confirmed.map { clock.now() - $0 >= reportInterval } ?? true
         await report(always: isNew || isDue, uid: uid, connection: state.connection)
       }
-      await link.statusWakeup.wait(until: next, clock, tolerance: .milliseconds(500))
+      await pause(until: next, asLongAs: state, tolerance: .milliseconds(500))
     }
+  }
+
+  private func pause(until deadline: Duration, asLongAs state: NodeLink.State, tolerance: Duration) async {
+    await link.pause(link.statusWakeup, until: deadline, asLongAs: state, clock, tolerance: tolerance)
   }
 
   /// Growing times between tries.
