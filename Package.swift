@@ -145,7 +145,7 @@ let package = Package(
     .testTarget(
       name: "EdgedTests",
       dependencies: [
-        "Edged", "Curl", "KubernetesAPI", "Runtime", "YAML",
+        "Core", "Edged", "Curl", "KubernetesAPI", "Runtime", "YAML",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "MetricsTestKit", package: "swift-metrics"),
       ],

@@ -80,6 +80,7 @@ extension ConfigurationText {
     "\(kubelet).evictionMaxPodGracePeriod": "The most seconds that a pod gets to end in a soft eviction.",
     "\(kubelet).evictionPressureTransitionPeriod": "How long pressure must be gone before the node says so.",
     "\(kubelet).registerNode": "Register the node with the cluster.",
+    "\(kubelet).registerWithTaints": "Taints that the node registers with: a list of key, value and effect.",
     "\(kubelet).nodeStatusUpdateFrequency": "How often the node's status is computed.",
     "\(kubelet).nodeStatusReportFrequency": "How often it is reported when nothing changed.",
     "\(kubelet).nodeStatusMaxImages": "The most images in the node's status; -1: all, 0: none.",

@@ -123,7 +123,24 @@ struct ConfigurationValidation {
     for plugin in kubelet.enforceNodeAllocatable {
       expectChoice(plugin, "\(prefix).enforceNodeAllocatable", ["none", "pods", "system-reserved", "kube-reserved"])
     }
+    checkTaints(kubelet)
     checkEviction(kubelet)
+  }
+
+  private mutating func checkTaints(_ kubelet: KubeletConfiguration) {
+    let key = "\(Self.kubelet).registerWithTaints"
+    var seen: Set<[String]> = []
+    for taint in kubelet.registerWithTaints {
+      expectChoice(taint.effect, key, KubeletConfiguration.RegisteredTaint.Effect.allCases.map(\.rawValue))
+      expect(
+        Self.isQualifiedName(taint.key), key,
+        "\(Self.quoted(taint.key)) is no taint's key: at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter "
+          + "or digit; a domain and '/' may stand before it")
+      expect(
+        taint.value.map { $0.isEmpty || Self.isLabelName($0[...]) } ?? true, key,
+        "\(Self.quoted(taint.value ?? "")) is no taint's value: at most 63 letters, digits, '-', '_' and '.'")
+      expect(seen.insert([taint.key, taint.effect]).inserted, key, "\(Self.quoted(taint.key)) with \(taint.effect) is there twice")
+    }
   }
 
   private mutating func checkEviction(_ kubelet: KubeletConfiguration) {
@@ -248,6 +265,19 @@ extension ConfigurationValidation {
       guard let first = part.first, let last = part.last else { return false }
       return isLowercase(first) && isLowercase(last) && part.allSatisfy { isLowercase($0) || $0 == 0x2D }
     }
+  }
+
+  /// At most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit.
+  private static func isLabelName(_ name: Substring) -> Bool {
+    guard let first = name.utf8.first, let last = name.utf8.last, name.utf8.count <= 63 else { return false }
+    return isAlphanumeric(first) && isAlphanumeric(last)
+      && name.utf8.allSatisfy { isAlphanumeric($0) || $0 == 0x2D || $0 == 0x5F || $0 == 0x2E }
+  }
+
+  /// A label's or a taint's key: `dedicated`, `example.com/dedicated`.
+  static func isQualifiedName(_ name: String) -> Bool {
+    guard let slash = name.firstIndex(of: "/") else { return isLabelName(name[...]) }
+    return isSubdomain(String(name[..<slash])) && isLabelName(name[name.index(after: slash)...])
   }
 
   /// A Kubernetes quantity that is not negative.

@@ -35,6 +35,22 @@ public struct KubeletConfiguration: Codable, Sendable, Hashable {
     case cache = "Cache"
     case watch = "Watch"
   }
+  /// A taint that the node registers with.
+  public struct RegisteredTaint: Codable, Sendable, Hashable {
+    public enum Effect: String, Codable, Sendable, Hashable, CaseIterable {
+      case noSchedule = "NoSchedule"
+      case preferNoSchedule = "PreferNoSchedule"
+      case noExecute = "NoExecute"
+    }
+    public var key: String
+    public var value: String?
+    public var effect: String
+    public init(key: String, value: String? = nil, effect: Effect) {
+      self.key = key
+      self.value = value
+      self.effect = effect.rawValue
+    }
+  }
   public struct CrashLoopBackOff: Codable, Sendable, Hashable {
     public var maxContainerRestartPeriod = GoDuration.minutes(5)
     public init() {}
@@ -105,6 +121,7 @@ public struct KubeletConfiguration: Codable, Sendable, Hashable {
 
   // The node towards the cloud and towards people.
   public var registerNode = true
+  public var registerWithTaints: [RegisteredTaint] = []
   public var nodeStatusUpdateFrequency = GoDuration.seconds(10)
   public var nodeStatusReportFrequency = GoDuration.minutes(5)
   public var nodeStatusMaxImages: Int32 = 0

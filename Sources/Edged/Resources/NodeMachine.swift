@@ -87,14 +87,18 @@ enum NodeMachine {
   }
 
   /// Major and minor version of the running kernel.
-  static func kernelVersion() -> KernelVersion {
+  static func kernelVersion() -> KernelVersion { KernelVersion(release: kernelRelease()) }
+
+  /// `uname -r`, e.g. `6.1.0-18-amd64`.
+  static func kernelRelease() -> String { systemName(\.release) }
+
+  /// `uname -m`, e.g. `x86_64`.
+  static func hardwareName() -> String { systemName(\.machine) }
+
+  private static func systemName<Field>(_ field: WritableKeyPath<utsname, Field>) -> String {
     var name = utsname()
-    guard uname(&name) == 0 else { return KernelVersion(major: 0, minor: 0) }
-    let length = MemoryLayout.size(ofValue: name.release)
-    let release = withUnsafePointer(to: &name.release) {
-      $0.withMemoryRebound(to: CChar.self, capacity: length) { String(cString: $0) }
-    }
-    return KernelVersion(release: release)
+    guard uname(&name) == 0 else { return "" }
+    return withUnsafeBytes(of: &name[keyPath: field]) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
   }
 
   /// The node's name: as set, else the host's, in lower case.
