@@ -109,22 +109,6 @@ import Testing
 
   // MARK: What is remembered
 
-  /// Follows the store; the body starts when the watch has begun.
-  private func following(
-    _ store: ObjectTestStore, _ objects: PodObjectSource, first: Pod,
-    _ body: (inout AsyncStream<String>.Iterator) async throws -> Void
-  ) async throws {
-    _ = try await objects.objects(of: first)
-    let (stream, continuation) = AsyncStream<String>.makeStream()
-    let follower = Task { await objects.run { continuation.yield($0) } }
-    defer { follower.cancel() }
-    var wakes = stream.makeAsyncIterator()
-    #expect(await wakes.next() == first.uid)
-    try await body(&wakes)
-    follower.cancel()
-    await follower.value
-  }
-
   private static func user(of names: String...) -> String {
     "containers: [{name: main, envFrom: [\(names.map { "{configMapRef: {name: \($0), optional: true}}" }.joined(separator: ", "))]}]"
   }
@@ -135,7 +119,7 @@ import Testing
       store.put("shop/configmap/b", objectConfigMap("b", #"{"k":"1"}"#))
       let objects = source(store)
       let first = try pod(Self.user(of: "a"))
-      try await following(store, objects, first: first) { wakes in
+      try await ObjectWakes.follow(objects, for: first) { wakes in
         // Before the watch nothing is remembered: a change could have been missed.
         _ = try await objects.objects(of: first)
         #expect(store.requests.count == 2)
@@ -146,7 +130,8 @@ import Testing
         #expect(try found.content(.configMap, "a").get().values == ["k": [0x31]])
         #expect(objects.count == 2)
         try await store.publish("shop/configmap/a", objectConfigMap("a", #"{"k":"2"}"#))
-        #expect(await Set([wakes.next(), wakes.next()]) == ["u-1", "u-2"])
+        let woken = Set([await wakes.next(), await wakes.next()])
+        #expect(woken == ["u-1", "u-2"])
         #expect(try await objects.objects(of: second).content(.configMap, "a").get().values == ["k": [0x32]])
         #expect(store.requests.count == 3)
         // What nobody refers to any more goes.
@@ -171,7 +156,7 @@ import Testing
       store.put("shop/configmap/a", objectConfigMap("a", #"{"k":"1"}"#, immutable))
       let objects = source(store)
       let pod = try pod(Self.user(of: "a", "b"))
-      try await following(store, objects, first: pod) { wakes in
+      try await ObjectWakes.follow(objects, for: pod) { wakes in
         _ = try await objects.objects(of: pod)
         store.forgetRequests()
         try await store.publish("shop/configmap/a", objectConfigMap("a", #"{"k":"2"}"#, immutable))
@@ -196,7 +181,7 @@ import Testing
       store.fail("shop/configmap/a", MetadataError(.offline, "the cloud is away"))
       let objects = source(store)
       let pod = try pod(Self.user(of: "a"))
-      try await following(store, objects, first: pod) { wakes in
+      try await ObjectWakes.follow(objects, for: pod) { wakes in
         let before = try await objects.objects(of: pod)
         #expect(before.content(.configMap, "a").failure == .unknown("the cloud is away"))
         let revision = objects.revision(of: "u-1")

@@ -86,6 +86,34 @@ final class ObjectTestStore: Sendable {
   }
 }
 
+/// The UIDs of pods that something changed for, in their order.
+struct ObjectWakes: Sendable {
+  private let stream: AsyncStream<String>
+  private let continuation: AsyncStream<String>.Continuation
+
+  init() { (stream, continuation) = AsyncStream.makeStream() }
+
+  func wake(_ uid: String) { continuation.yield(uid) }
+
+  func next() async -> String? {
+    var iterator = stream.makeAsyncIterator()
+    return await iterator.next()
+  }
+
+  /// Follows the store beside `body`, which begins when the watch has begun.
+  static func follow(_ objects: PodObjectSource, for pod: Pod, _ body: (ObjectWakes) async throws -> Void) async throws {
+    _ = try await objects.objects(of: pod)
+    let wakes = ObjectWakes()
+    let follower = Task { await objects.run { wakes.wake($0) } }
+    defer { follower.cancel() }
+    let first = await wakes.next()
+    #expect(first == pod.uid)
+    try await body(wakes)
+    follower.cancel()
+    await follower.value
+  }
+}
+
 /// Keeps what is logged, metadata included.
 struct ObjectTestLog: LogHandler {
   final class Lines: Sendable { let all = Mutex<[String]>([]) }

@@ -166,31 +166,22 @@ import YAML
     let objects: PodObjectSource
     let operations: PodOperations
     let events: ImageEventLog
-    let wakes: AsyncStream<String>.Iterator
+    let wakes: ObjectWakes
   }
 
   /// A pod that was set up, and a source that follows the store.
   private func following(
-    _ pod: Pod, tokens: ((ObjectTestStore) -> ServiceAccountTokens)? = nil,
-    prepare: (ObjectTestStore) -> Void, _ body: (Scene) async throws -> Void
+    _ pod: Pod, prepare: (ObjectTestStore) -> Void, _ body: (Scene) async throws -> Void
   ) async throws {
     let http = HTTPClient()
     try await ObjectTestStore.run { store in
       prepare(store)
-      let objects = PodObjectSource(
-        client: store.client, logger: Logger(label: "test"), deadline: .seconds(20), tokens: tokens.map { $0(store) })
+      let objects = source(store)
       let events = ImageEventLog()
       let operations = try objectOperations(objects, test, events: events, http: http, logger: Logger(label: "test"))
-      _ = try await objects.objects(of: pod)
-      let (stream, continuation) = AsyncStream<String>.makeStream()
-      let follower = Task { await objects.run { continuation.yield($0) } }
-      defer { follower.cancel() }
-      var wakes = stream.makeAsyncIterator()
-      // The first wake says that the watch has begun.
-      #expect(await wakes.next() == pod.uid)
-      try await body(Scene(store: store, objects: objects, operations: operations, events: events, wakes: wakes))
-      follower.cancel()
-      await follower.value
+      try await ObjectWakes.follow(objects, for: pod) { wakes in
+        try await body(Scene(store: store, objects: objects, operations: operations, events: events, wakes: wakes))
+      }
     }
     await http.shutdown()
   }
@@ -203,7 +194,7 @@ import YAML
       store.put("shop/configmap/settings", objectConfigMap("settings", #"{"a":"1","old":"x"}"#))
       store.put("shop/secret/keys", objectSecret("keys", #"{"k":"MQ=="}"#))
     } _: { scene in
-      var wakes = scene.wakes
+      let wakes = scene.wakes
       let record = try running()
       var refresh = await scene.operations.refreshVolumes(pod, record, after: VolumeRefresh())
       let path = test.paths.volume("v", plugin: "configmap", podUID: "u-1")
@@ -262,7 +253,7 @@ import YAML
     let pod = try pod("- {name: v, configMap: {name: late}}\n- {name: o, configMap: {name: maybe, optional: true}}")
     try await following(pod) { _ in
     } _: { scene in
-      var wakes = scene.wakes
+      let wakes = scene.wakes
       let record = try running()
       let failed = await scene.operations.refreshVolumes(pod, record, after: VolumeRefresh())
       #expect(scene.events.events == ["Warning FailedMount MountVolume.SetUp failed for volume \"v\" : configmap \"late\" not found"])
@@ -299,7 +290,7 @@ import YAML
         $0.tokens = [objectToken("one", expires: .now + .seconds(600)), objectToken("two", expires: .now + .seconds(3600))]
       }
     } _: { scene in
-      var wakes = scene.wakes
+      let wakes = scene.wakes
       let path = test.paths.volume("t", plugin: "projected", podUID: "u-1") + "/token"
       let first = await scene.operations.refreshVolumes(pod, try running(), after: VolumeRefresh())
       #expect(try volumeText(path) == "one")

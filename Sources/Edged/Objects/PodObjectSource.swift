@@ -143,8 +143,8 @@ final class PodObjectSource: Sendable {
       let changes = try client.connectionChanges()
       defer { changes.end() }
       for await change in changes where change == .connected {
-        let pods = cache.withLock { $0.connected() }.union(tokens?.connected() ?? [])
-        for pod in pods { await wake(pod) }
+        let waiting = tokens?.connected() ?? []
+        for pod in cache.withLock({ $0.connected(waiting) }) { await wake(pod) }
       }
     } catch {
       logger.error("the connection to the cloud can't be watched", metadata: ["error": "\(error)"])

@@ -28,7 +28,8 @@ extension PodOperations {
       let objects = try await objects.objects(of: pod, .volumes)
       _ = try await setUpVolumes(of: pod, addresses(of: pod, record), objects)
     } catch let error as VolumeSetUpError {
-      refresh.retryAt = .now + max(.seconds(1), error.retryAt - .now)
+      let delay: Duration = error.retryAt - ContinuousClock.now
+      refresh.retryAt = Timestamp.now + max(.seconds(1), delay)
       if error.isNew { logger.warning("refreshing volumes failed", metadata: ["pod": "\(pod.fullName)", "error": "\(error)"]) }
     } catch {
       if Task.isCancelled { return last }
