@@ -151,13 +151,17 @@ struct PodObjectCache: Sendable {
 
   /// The cloud is back.
   /// - Parameter others: pods that wait for something else that the cloud gives.
-  /// - Returns: those, and the pods that wait for an object that couldn't be fetched.
+  /// - Returns: those, and the pods that wait for an object that couldn't be fetched or found.
   mutating func connected(_ others: Set<String>) -> Set<String> {
     var waiting = others
     for (key, entry) in entries {
-      guard case .failed = entry.value else { continue }
-      entries[key]?.value = .unknown
-      waiting.formUnion(entry.pods)
+      switch entry.value {
+      case .unknown, .found: continue
+      // What wasn't there may have been created while nobody could tell.
+      case .failed, .absent:
+        entries[key]?.value = .unknown
+        waiting.formUnion(entry.pods)
+      }
     }
     return bump(waiting)
   }
