@@ -85,7 +85,7 @@ final class EdgedNode: Sendable {
         service: runtime, events: events,
         nodeCredentials: NodeRegistryCredentials(root: paths.root, home: getenv("HOME").map { String(cString: $0) }),
         settings: .init(kubelet)),
-      volumes: PodVolumes(paths: paths), cgroups: cgroups, blueprint: blueprint,
+      volumes: PodVolumes(paths: paths), objects: PodObjectSource(client: nil, logger: logger), cgroups: cgroups, blueprint: blueprint,
       links: ContainerLogLinks(directory: paths.containerLogs), agentStarted: .now, logger: logger)
     let sources: Set<PodSource> = metadata == nil ? [.manifests] : [.manifests, .cloud]
     let pods = PodTable(operations: operations, sources: sources, logger: logger)
@@ -105,6 +105,7 @@ final class EdgedNode: Sendable {
     await withTaskGroup(of: Void.self) { tasks in
       tasks.addTask { await self.view.run(relistInterval: Self.relistInterval) }
       tasks.addTask { for await uid in self.view.changedPods { await self.pods.wake(uid) } }
+      tasks.addTask { await self.operations.objects.run { await self.pods.wake($0) } }
       tasks.addTask { await self.followManifests() }
       tasks.addTask { await self.followCloud() }
       tasks.addTask { await self.collectGarbage() }

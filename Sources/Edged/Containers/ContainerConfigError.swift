@@ -1,6 +1,8 @@
 /// Why a container can't be described to the engine. The text becomes the container's waiting message.
 enum ContainerConfigError: Error, Sendable, Hashable, CustomStringConvertible {
   case objectNotFound(PodObjects.Kind, name: String)
+  /// It may exist, but couldn't be fetched.
+  case objectUnavailable(PodObjects.Kind, name: String, reason: String)
   case keyNotFound(PodObjects.Kind, key: String, namespace: String, name: String)
   /// A field or a resource that containers can't read.
   case downwardAPI(String)
@@ -16,7 +18,8 @@ enum ContainerConfigError: Error, Sendable, Hashable, CustomStringConvertible {
 
   var description: String {
     switch self {
-    case .objectNotFound(let kind, let name): "\(kind.rawValue.lowercased()) \"\(name)\" not found"
+    case .objectNotFound(let kind, let name): "\(kind.type) \"\(name)\" not found"
+    case .objectUnavailable(let kind, let name, let reason): "couldn't fetch \(kind.type) \"\(name)\": \(reason)"
     case .keyNotFound(let kind, let key, let namespace, let name):
       "couldn't find key \(key) in \(kind.rawValue) \(namespace)/\(name)"
     case .downwardAPI(let message): message

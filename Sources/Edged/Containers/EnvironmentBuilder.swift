@@ -29,12 +29,11 @@ struct EnvironmentBuilder: Sendable {
     let references = [(PodObjects.Kind.configMap, source.configMapRef), (PodObjects.Kind.secret, source.secretRef)]
     for case (let kind, let reference?) in references {
       let name = reference.name ?? ""
-      guard let data = objects.data(kind, name) else {
-        if reference.optional == true { continue }
-        throw ContainerConfigError.objectNotFound(kind, name: name)
-      }
+      guard let content = try content(kind, name, isOptional: reference.optional == true) else { continue }
       // An object's keys have no order; sorted, a restarted container gets the same.
-      for (key, value) in data.sorted(by: { $0.key < $1.key }) { environment[(source.prefix ?? "") + key] = value }
+      for (key, value) in content.values.sorted(by: { $0.key < $1.key }) {
+        environment[(source.prefix ?? "") + key] = String(decoding: value, as: UTF8.self)
+      }
     }
   }
 
@@ -59,15 +58,23 @@ struct EnvironmentBuilder: Sendable {
 
   private func value(of selector: KeySelector, in kind: PodObjects.Kind) throws(ContainerConfigError) -> String? {
     let name = selector.name ?? ""
-    guard let data = objects.data(kind, name) else {
-      if selector.optional == true { return nil }
-      throw ContainerConfigError.objectNotFound(kind, name: name)
-    }
-    guard let value = data[selector.key] else {
+    guard let content = try content(kind, name, isOptional: selector.optional == true) else { return nil }
+    guard let value = content.values[selector.key] else {
       if selector.optional == true { return nil }
       throw ContainerConfigError.keyNotFound(kind, key: selector.key, namespace: downward.pod.namespace, name: name)
     }
-    return value
+    return String(decoding: value, as: UTF8.self)
+  }
+
+  /// nil: there is no such object, and there need not be. What may exist but can't be had is an error in any case.
+  private func content(_ kind: PodObjects.Kind, _ name: String, isOptional: Bool) throws(ContainerConfigError) -> ObjectContent? {
+    switch objects.content(kind, name) {
+    case .success(let content): return content
+    case .failure(.unknown(let reason)): throw ContainerConfigError.objectUnavailable(kind, name: name, reason: reason)
+    case .failure:
+      if isOptional { return nil }
+      throw ContainerConfigError.objectNotFound(kind, name: name)
+    }
   }
 
   private func container(_ name: String?, default container: Container) throws(ContainerConfigError) -> Container {

@@ -8,6 +8,10 @@ struct PodSetup: Sendable {
   /// The host's in the host's network.
   var ips: [String]
   var volumes: [String: PreparedVolume]
+  /// What the pod refers to.
+  var objects: PodObjects
+  /// The pod's own logins at registries.
+  var pullSecrets: [RegistryCredentials]
 }
 
 extension PodOperations {
@@ -22,7 +26,7 @@ extension PodOperations {
     try telling(pod, "FailedToCreatePodContainer", "unable to ensure pod container exists") {
       try cgroups.ensure(podUID: pod.uid, qos: QOSClass.of(pod).cgroup, limits: blueprint.resources.podCgroup(pod))
     }
-    async let volumes = setUpVolumes(of: pod, addresses(of: pod, record))
+    async let gathered = gather(pod, addresses(of: pod, record))
 
     let ready = record.readySandboxes.first
     let config = try sandboxConfig(pod, attempt: newSandboxAttempt ?? ready?.attempt ?? 0, isNew: newSandboxAttempt != nil)
@@ -33,7 +37,27 @@ extension PodOperations {
       sandbox = try await createSandbox(pod, config)
     }
     let ips = pod.spec.hostNetwork == true ? node.hostIPs : sandbox.ips
-    return PodSetup(sandboxID: sandbox.id, sandboxConfig: config, ips: ips, volumes: try await volumes)
+    let (objects, volumes) = try await gathered
+    return PodSetup(
+      sandboxID: sandbox.id, sandboxConfig: config, ips: ips, volumes: volumes, objects: objects,
+      pullSecrets: pullSecrets(of: pod, objects))
+  }
+
+  private func gather(_ pod: Pod, _ ips: [String]) async throws -> (PodObjects, [String: PreparedVolume]) {
+    let objects = try await objects.objects(of: pod)
+    return (objects, try await setUpVolumes(of: pod, ips, objects))
+  }
+
+  func pullSecrets(of pod: Pod, _ objects: PodObjects) -> [RegistryCredentials] {
+    let names = (pod.spec.imagePullSecrets ?? []).compactMap(\.name).filter { !$0.isEmpty }
+    let (logins, failed) = objects.pullSecrets(names)
+    if !failed.isEmpty {
+      events.record(
+        pod, fieldPath: nil, .warning, reason: "FailedToRetrieveImagePullSecret",
+        message: "Unable to retrieve some image pull secrets (\(failed.joined(separator: ", "))); "
+          + "attempting to pull the image may not succeed.")
+    }
+    return logins
   }
 
   private func telling(_ pod: Pod, _ reason: String, _ what: String, _ step: () throws -> Void) throws {
@@ -45,9 +69,9 @@ extension PodOperations {
     }
   }
 
-  private func setUpVolumes(of pod: Pod, _ ips: [String]) async throws -> [String: PreparedVolume] {
+  func setUpVolumes(of pod: Pod, _ ips: [String], _ objects: PodObjects) async throws -> [String: PreparedVolume] {
     do {
-      return try await volumes.setUp(pod, downward: DownwardAPI(pod: pod, node: node, podIPs: ips))
+      return try await volumes.setUp(pod, downward: DownwardAPI(pod: pod, node: node, podIPs: ips), objects: objects)
     } catch {
       // Of a volume that still waits after a failure nothing new is to be said.
       let isNew = (error as? VolumeSetUpError)?.isNew ?? true
@@ -96,7 +120,7 @@ extension PodOperations {
     let image: PresentImage
     do {
       image = try await images.ensureImage(
-        for: container, fieldPath: fieldPath, pod: pod, pullSecrets: [], sandboxConfig: setup.sandboxConfig)
+        for: container, fieldPath: fieldPath, pod: pod, pullSecrets: setup.pullSecrets, sandboxConfig: setup.sandboxConfig)
     } catch let error as ImageError {
       // A pull that failed is looked at again soon, for the back-off to be told; the back-off knows when it ends.
       let retryAt = error.reason == .imagePullBackOff ? error.retryAt : nil
@@ -137,7 +161,7 @@ extension PodOperations {
     of container: Container, _ kind: ContainerKind, _ pod: Pod, _ setup: PodSetup, _ record: PodRecord, _ image: PresentImage
   ) async throws -> CRIContainerConfig {
     let downward = DownwardAPI(pod: pod, node: node, podIPs: setup.ips)
-    let environment = try EnvironmentBuilder(downward: downward).build(container)
+    let environment = try EnvironmentBuilder(downward: downward, objects: setup.objects).build(container)
     var mounts = try await volumes.mounts(
       for: container, of: pod, volumes: setup.volumes,
       environment: Dictionary(environment.variables.map { ($0.name, $0.value) }) { $1 })

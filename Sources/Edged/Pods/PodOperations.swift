@@ -17,6 +17,7 @@ struct PodOperations: Sendable {
   let hooks: LifecycleHooks
   let images: ImagePuller
   let volumes: PodVolumes
+  let objects: PodObjectSource
   let cgroups: PodCgroups
   let blueprint: PodBlueprint
   let links: ContainerLogLinks
@@ -105,6 +106,7 @@ struct PodOperations: Sendable {
 
   /// Gives back what a pod that has ended holds on the node; its logs and its dead containers stay.
   func releaseResources(of uid: String, _ pod: Pod) async throws {
+    objects.forget(podUID: uid)
     try await volumes.tearDown(uid)
     try await cgroups.remove(podUID: uid, qos: QOSClass.of(pod).cgroup)
     // A pod that isn't known any more: its quality of service is only in the name of its group.

@@ -27,6 +27,9 @@ actor PodWorker {
   var terminationMessages: [String: String] = [:]
   private var heldBack: [String: ContainerStateWaiting] = [:]
   private var nextLook: Timestamp?
+  private var volumeRefresh = VolumeRefresh()
+  /// Stands for what the pod refers to as it was when starts failed.
+  private var objectsRevision = 0
 
   let operations: PodOperations
   private nonisolated let wakeup = Wakeup()
@@ -138,6 +141,7 @@ actor PodWorker {
 
   /// Plans and carries out until nothing is left to do now.
   private func sync() async {
+    retryWhatLackedObjects()
     // Each round does something new; the bound only guards against a plan that never settles.
     for _ in 0..<64 {
       guard phase == .syncing, !Task.isCancelled, !stopsAfterStep else { return }
@@ -170,12 +174,23 @@ actor PodWorker {
       let due = duePart(of: plan, now: now)
       if due.isEmpty {
         await operations.removeOldContainers(pod, record)
+        volumeRefresh = await operations.refreshVolumes(pod, record, after: volumeRefresh)
+        look(at: volumeRefresh.nextLook)
         return
       }
       await carryOut(due, record)
     }
     logger.warning("the pod doesn't settle; looking again in 10 s")
     look(at: .now + .seconds(10))
+  }
+
+  /// What the pod refers to changed: starts that failed for want of it need not wait any longer.
+  private func retryWhatLackedObjects() {
+    let revision = operations.objects.revision(of: uid)
+    guard revision != objectsRevision else { return }
+    objectsRevision = revision
+    sandboxFailure = nil
+    failures = failures.filter { $0.value.waiting.reason != "CreateContainerConfigError" }
   }
 
   /// The plan without what failed a moment ago and isn't to be tried again yet.

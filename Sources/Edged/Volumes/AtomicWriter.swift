@@ -10,6 +10,8 @@ struct AtomicWriter: Sendable {
     var bytes: [UInt8]
     /// Permission bits.
     var mode: UInt32
+    /// The user that it belongs to; the agent's if nil.
+    var owner: UInt32?
   }
 
   private static let dataLink = "..data"
@@ -80,7 +82,7 @@ struct AtomicWriter: Sendable {
     for (path, file) in files {
       guard let status = try FileSystem.status(data + "/" + path, followLinks: false), status.kind == .file,
         status.size == file.bytes.count, status.mode == ownership?.mode(file.mode, isDirectory: false) ?? file.mode,
-        ownership == nil || status.groupID == ownership?.group,
+        ownership == nil || status.groupID == ownership?.group, file.owner == nil || status.userID == file.owner,
         try FileSystem.read(data + "/" + path, limit: file.bytes.count) == file.bytes
       else { return false }
     }
@@ -104,6 +106,7 @@ struct AtomicWriter: Sendable {
         let target = data + "/" + path
         if path.contains("/"), let parent = FileSystem.parent(of: target) { try FileSystem.makeDirectories(parent, mode: 0o755) }
         try FileSystem.create(target, file.bytes, mode: file.mode)
+        if let owner = file.owner { try FileSystem.changeOwner(target, user: owner, group: nil) }
       }
       try ownership?.apply(to: directory)
     } catch {

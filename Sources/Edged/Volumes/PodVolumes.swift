@@ -20,10 +20,12 @@ public final class PodVolumes: Sendable {
   ///
   /// It is meant to be called on every sync: when nothing changed it looks at each volume once and writes nothing. A volume
   /// that failed is tried again 500 ms later, and then with doubled delays up to 2 min 2 s.
+  /// - Parameter objects: what the pod's volumes refer to.
   /// - Returns: the volumes by name.
   /// - Throws: `VolumeSetUpError`, after everything was tried that could be; `CancellationError`.
-  public func setUp(_ pod: Pod, downward: DownwardAPI) async throws -> [String: PreparedVolume] {
-    let tasks = (pod.spec.volumes ?? []).map { VolumeTask($0, pod: pod, downward: downward, paths: paths) }
+  func setUp(_ pod: Pod, downward: DownwardAPI, objects: PodObjects = .withoutCloud) async throws -> [String: PreparedVolume] {
+    let payload = VolumePayload(downward: downward, objects: objects)
+    let tasks = (pod.spec.volumes ?? []).map { VolumeTask($0, pod: pod, payload: payload, paths: paths) }
     if tasks.isEmpty { return [:] }
     let state = state(of: pod.uid)
     let time = now()

@@ -22,28 +22,28 @@ struct VolumeTask: Sendable {
   let fingerprint: Int
 
   private let kind: PreparedVolume.Kind?
-  private let payload: Swift.Result<[String: AtomicWriter.File], any Error>
+  private let payload: VolumePayload
   private let medium: Swift.Result<EmptyDir.Medium, any Error>
   private let directory: String
   private let marker: String
   private let ownership: VolumeOwnership?
 
-  init(_ volume: Volume, pod: Pod, downward: DownwardAPI, paths: NodePaths) {
+  init(_ volume: Volume, pod: Pod, payload: VolumePayload, paths: NodePaths) {
     self.volume = volume
     let kind = Self.kind(of: volume)
     self.kind = kind
-    let payload = Swift.Result { try Self.payload(of: volume, downward) }
     self.payload = payload
+    let node = payload.downward.node
     medium = Swift.Result {
       switch kind {
-      case .emptyDir: try EmptyDir.Medium(volume.emptyDir ?? EmptyDirVolumeSource(), pod: pod, node: downward.node)
+      case .emptyDir: try EmptyDir.Medium(volume.emptyDir ?? EmptyDirVolumeSource(), pod: pod, node: node)
       case .configMap: .disk
-      default: .memory(size: EmptyDir.Medium.memorySize(limit: nil, pod: pod, node: downward.node))
+      default: .memory(size: EmptyDir.Medium.memorySize(limit: nil, pod: pod, node: node))
       }
     }
     var hasher = Hasher()
     hasher.combine(volume)
-    hasher.combine(try? payload.get())
+    payload.hashInputs(of: volume, into: &hasher)
     fingerprint = hasher.finalize()
     directory = kind.map { paths.volume(volume.name, plugin: $0.plugin, podUID: pod.uid) } ?? ""
     marker = "\(paths.pod(pod.uid))/plugins/kubernetes.io~empty-dir/\(volume.name)/ready"
@@ -76,7 +76,7 @@ struct VolumeTask: Sendable {
       let status = try FileSystem.status(directory, followLinks: false)
       return Result(volume: PreparedVolume(name: volume.name, kind: kind, hostPath: directory), directory: status)
     case .configMap, .secret, .downwardAPI, .projected:
-      let files = try payload.get()
+      let files = try payload.files(of: volume)
       try EmptyDir(directory: directory, medium: try medium.get(), ownership: nil, marker: nil).setUp()
       try AtomicWriter(directory: directory, ownership: ownership).write(files)
       return Result(volume: PreparedVolume(name: volume.name, kind: kind, hostPath: directory), link: directory + "/..data")
@@ -91,14 +91,6 @@ struct VolumeTask: Sendable {
     if volume.downwardAPI != nil { return .downwardAPI }
     if volume.projected != nil { return .projected }
     return nil
-  }
-
-  private static func payload(of volume: Volume, _ downward: DownwardAPI) throws -> [String: AtomicWriter.File] {
-    if let source = volume.downwardAPI { return try VolumePayload.of(source, downward) }
-    if let source = volume.projected { return try VolumePayload.of(source, downward) }
-    if let source = volume.configMap, source.optional != true { throw VolumePayload.needsCloud("configMap") }
-    if let source = volume.secret, source.optional != true { throw VolumePayload.needsCloud("secret") }
-    return [:]
   }
 }
 
