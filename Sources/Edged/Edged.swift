@@ -19,14 +19,18 @@ public final class Edged: Module {
   private let configuration: EdgedConfiguration
   private let channel: ChannelContext
   private let metadata: MetadataClient?
+  private let agentVersion: String
   private let logger = Logger(label: "edged")
   private let node = Mutex<EdgedNode?>(nil)
 
-  /// - Parameter metadata: where the pods of the cloud come from; nil for a node that runs static pods alone.
-  public init(configuration: EdgedConfiguration, channel: ChannelContext, metadata: MetadataClient?) {
+  /// - Parameters:
+  ///   - metadata: where the pods of the cloud come from; nil for a node that runs static pods alone.
+  ///   - agentVersion: the agent's version without a name: `1.2.0`.
+  public init(configuration: EdgedConfiguration, channel: ChannelContext, metadata: MetadataClient?, agentVersion: String) {
     self.configuration = configuration
     self.channel = channel
     self.metadata = metadata
+    self.agentVersion = agentVersion
   }
 
   public func run() async throws {
@@ -42,7 +46,7 @@ public final class Edged: Module {
       throw error
     }
     do {
-      let node = try await EdgedNode(runtime: runtime, configuration: configuration, metadata: metadata, logger: logger)
+      let node = try await EdgedNode(runtime: runtime, configuration: configuration, metadata: metadata, agentVersion: agentVersion, logger: logger)
       self.node.withLock { $0 = node }
       await node.run(channel: channel)
       self.node.withLock { $0 = nil }

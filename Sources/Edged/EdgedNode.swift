@@ -21,12 +21,13 @@ final class EdgedNode: Sendable {
   private let probeClient: HTTPClient
   private let metadata: MetadataClient?
   private let mirrors: MirrorPods?
+  private let agentVersion: String
   private let logger: Logger
 
   private static let relistInterval: Duration = .seconds(300)
   private static let collectionInterval: Duration = .seconds(60)
 
-  init(runtime: any ContainerRuntime, configuration: EdgedConfiguration, metadata: MetadataClient?, logger: Logger) async throws {
+  init(runtime: any ContainerRuntime, configuration: EdgedConfiguration, metadata: MetadataClient?, agentVersion: String, logger: Logger) async throws {
     let kubelet = configuration.tailoredKubeletConfig
     let paths = NodePaths(root: configuration.rootDirectory, podLogs: kubelet.podLogsDir, containerLogs: configuration.containerLogsDir)
     try PodDirectories(paths: paths).prepareRoot()
@@ -44,6 +45,7 @@ final class EdgedNode: Sendable {
     self.runtime = runtime
     self.configuration = configuration
     self.metadata = metadata
+    self.agentVersion = agentVersion
     self.logger = logger
     events = EventRecorder(node: name, logger: Logger(label: "edged.events"))
     view = RuntimeView(runtime: runtime, logger: logger)
@@ -85,7 +87,7 @@ final class EdgedNode: Sendable {
         service: runtime, events: events,
         nodeCredentials: NodeRegistryCredentials(root: paths.root, home: getenv("HOME").map { String(cString: $0) }),
         settings: .init(kubelet)),
-      volumes: PodVolumes(paths: paths), objects: PodObjectSource(client: nil, logger: logger), cgroups: cgroups, blueprint: blueprint,
+      volumes: PodVolumes(paths: paths), objects: PodObjectSource(client: metadata, logger: logger), cgroups: cgroups, blueprint: blueprint,
       links: ContainerLogLinks(directory: paths.containerLogs), agentStarted: .now, logger: logger)
     let sources: Set<PodSource> = metadata == nil ? [.manifests] : [.manifests, .cloud]
     let pods = PodTable(operations: operations, sources: sources, logger: logger)
@@ -153,6 +155,7 @@ final class EdgedNode: Sendable {
     await withTaskGroup(of: Void.self) { tasks in
       tasks.addTask { await reports.run() }
       tasks.addTask { await mirrors.run() }
+      tasks.addTask { await self.nodeReporter(metadata).run() }
       if self.configuration.reportEvent {
         tasks.addTask { await EventReports(client: metadata, events: self.events, logger: self.logger).run() }
       }
@@ -162,6 +165,14 @@ final class EdgedNode: Sendable {
         ).run()
       }
     }
+  }
+
+  private func nodeReporter(_ metadata: MetadataClient) -> NodeReporter {
+    let facts = operations.node
+    let events = events
+    return NodeReporter(
+      client: metadata, name: facts.name, configuration: configuration, agentVersion: agentVersion, facts: { facts }, runtime: runtime,
+      events: { type, reason, message in events.record(node: facts.name, type, reason: reason, message: message) }, logger: logger)
   }
 
   private func collectGarbage() async {

@@ -37,5 +37,6 @@ struct EdgeCore: ParsableCommand {
 }
 
 enum Version {
-  static let text = "edgecore 0.1.0"
+  static let number = "0.1.0"
+  static let text = "edgecore \(number)"
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CLinux
 import Core
+import EdgeHub
 import Edged
 import FoundationEssentials
 import Glibc
@@ -45,6 +46,12 @@ struct Run: ParsableCommand {
     // In the order of their start; they stop in the reverse one.
     let modules = loaded.configuration.modules
     let nodeName = modules.edged.hostnameOverride
+    if modules.edgeHub.enable {
+      registry.add(
+        EdgeHub(configuration: modules.edgeHub, nodeName: nodeName, configurationFiles: loaded.files, channel: channel))
+    } else {
+      registry.addDisabled(.websocket, group: .hub, reason: "modules.edgeHub.enable is false")
+    }
     if modules.metaManager.enable {
       registry.add(
         MetaManager(
@@ -53,7 +60,7 @@ struct Run: ParsableCommand {
       registry.addDisabled(.metaManager, group: .meta, reason: "modules.metaManager.enable is false")
     }
     let metadata = modules.metaManager.enable ? MetadataClient(channel: channel, source: .edged) : nil
-    let edged = Edged(configuration: modules.edged, channel: channel, metadata: metadata)
+    let edged = Edged(configuration: modules.edged, channel: channel, metadata: metadata, agentVersion: Version.number)
     let server = LocalServer(
       socketPath: loaded.configuration.apiSocket, channel: channel, registry: registry, metrics: metrics, routes: edged.routes)
     if modules.edged.enable {

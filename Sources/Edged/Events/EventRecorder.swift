@@ -67,6 +67,20 @@ public final class EventRecorder: EventRecording {
     if isHeard { log(pod, fieldPath, type, reason, message) }
   }
 
+  /// Logs an event about the node and passes it on to who listens; events of nodes are few and aren't kept.
+  func record(node name: String, _ type: EventType, reason: String, message: String) {
+    let time = now()
+    // As kubelet has it: the name stands for the UID.
+    let record = EventRecord(
+      Pod(metadata: ObjectMeta(name: name, namespace: "default", uid: name), spec: PodSpec(containers: [])), nil, type, reason, message,
+      at: time)
+    var event = record.event(node: node)
+    event.involvedObject = ObjectReference(kind: "Node", name: name, uid: name)
+    let listeners = state.withLock { Array($0.listeners.values) }
+    for listener in listeners { listener.yield(event) }
+    logger.log(level: type == .warning ? .warning : .info, "\(message)", metadata: ["node": "\(name)", "reason": "\(reason)"])
+  }
+
   /// The events of a pod, the one seen last comes last.
   public func events(forPodUID uid: String) -> [Event] { all { $0.uid == uid } }
 
