@@ -107,7 +107,7 @@ let package = Package(
     .executableTarget(
       name: "edgecore",
       dependencies: [
-        "CLinux", "Core", "EdgeHub", "Edged", "LocalServer", "MetaManager", "YAML",
+        "CLinux", "Core", "EdgeHub", "Edged", "LocalAPI", "LocalServer", "MetaManager", "YAML",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict,

@@ -55,7 +55,7 @@ final class CloudLink: Sendable {
   func run() async {
     var isDoubtful = false
     let backoff = Delays(
-      Backoff(initial: timing.reconnection, maximum: .seconds(2 * Int(configuration.heartbeat)), jitter: 0.25))
+      Backoff(initial: timing.reconnection, maximum: min(timing.longestWait, .seconds(2 * Int(configuration.heartbeat))), jitter: 0.25))
     while !isFinishing, !Task.isCancelled {
       let identity: NodeIdentity
       do {

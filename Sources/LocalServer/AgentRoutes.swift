@@ -10,6 +10,8 @@ struct AgentRoutes: Sendable {
   let registry: ModuleRegistry
   let metrics: MetricsRegistry
   let name: ModuleName
+  /// The configuration as it takes effect, without secrets.
+  let configuration: ConfigurationSummary
 
   private static let answerTimeout: Duration = .seconds(15)
 
@@ -20,30 +22,54 @@ struct AgentRoutes: Sendable {
       Route("GET", "/metrics") { _ in
         ServerResponse(contentType: "text/plain; version=0.0.4; charset=utf-8", body: .bytes(Array(metrics.text().utf8)))
       },
-      Route("GET", "/v1/pods") { _ in try await ask("pod") },
+      Route("GET", "/v1/pods") { _ in try await ask(.edged, "pod") },
       Route("GET", "/v1/pods/{namespace}/{name}") { request in
-        try await ask("\(request.parameters["namespace"] ?? "")/pod/\(request.parameters["name"] ?? "")")
+        try await ask(.edged, "\(request.parameters["namespace"] ?? "")/pod/\(request.parameters["name"] ?? "")")
       },
-      Route("GET", "/v1/events") { _ in try await ask("event") },
-      Route("GET", "/v1/images") { _ in try await ask("image") },
-      Route("GET", "/v1/stats") { _ in try await ask("stats") },
+      Route("GET", "/v1/events") { _ in try await ask(.edged, "event") },
+      Route("GET", "/v1/images") { _ in try await ask(.edged, "image") },
+      Route("GET", "/v1/stats") { _ in try await ask(.edged, "stats") },
+      Route("GET", "/v1/cloud") { _ in try await cloud() },
+      Route("GET", "/v1/db/rows") { _ in try await ask(.metaManager, "null/store/rows") },
+      Route("GET", "/v1/db/row") { request in
+        guard let key = request.queryValue("key"), !key.isEmpty else { throw ServerError(status: 400, message: "which row? key=… is missing") }
+        return try await ask(.metaManager, "null/store/row", JSONValue.string(key).jsonBytes())
+      },
+      Route("GET", "/v1/db/integrity") { _ in try await ask(.metaManager, "null/store/integrity") },
+      Route("GET", "/v1/config") { _ in .json(try JSONValue(encoding: configuration).jsonBytes()) },
     ]
   }
 
-  /// What edged answers to a question about a resource.
-  private func ask(_ resource: String) async throws -> ServerResponse {
-    let question = Message(route: .init(source: name.rawValue, group: ModuleGroup.edged.rawValue, operation: .query, resource: resource))
+  private func cloud() async throws -> ServerResponse {
+    var summary: CloudSummary = try JSONValue(json: try await answer(.websocket, "cloud").content).decode()
+    let store = try? JSONValue(json: try await answer(.metaManager, "null/store/state").content)
+    summary.owed = store?["owed"]?.int.map { Int($0) }
+    return .json(try JSONValue(encoding: summary).jsonBytes())
+  }
+
+  private func ask(_ module: ModuleName, _ resource: String, _ content: [UInt8] = Message.noContent) async throws -> ServerResponse {
+    .json(try await answer(module, resource, content).content)
+  }
+
+  /// What a module answers to a question about a resource.
+  private func answer(_ module: ModuleName, _ resource: String, _ content: [UInt8] = Message.noContent) async throws -> Message {
+    let question = Message(route: .init(source: name.rawValue, operation: .query, resource: resource), content: content)
     let answer: Message
     do {
-      answer = try await channel.request(question, to: .edged, timeout: Self.answerTimeout)
+      answer = try await channel.request(question, to: module, timeout: Self.answerTimeout)
+    } catch ChannelError.unknownModule {
+      let reason = registry.status(of: module)?.reason
+      throw ServerError(status: 503, message: "the agent runs without \(module)\(reason.map { ": \($0)" } ?? "")")
     } catch {
-      throw ServerError(status: 503, message: "edged doesn't answer: \(error)")
+      throw ServerError(status: 503, message: "\(module) doesn't answer: \(error)")
     }
     guard answer.operation != .error else {
-      let text = (try? answer.decodeContent(String.self)) ?? "edged failed"
-      throw ServerError(status: text.hasPrefix("no pod ") ? 404 : 500, message: text)
+      // Modules say what failed in a text or in an error with its kind.
+      let text = (try? answer.decodeContent(String.self)) ?? MetadataError(content: answer.content).message
+      let isMissing = text.hasPrefix("no pod ") || MetadataError(content: answer.content).kind == .notFound
+      throw ServerError(status: isMissing ? 404 : 500, message: text)
     }
-    return .json(answer.content)
+    return answer
   }
 
   private func modules() -> [ModuleSummary] {

@@ -1,6 +1,7 @@
 import Core
 import Glibc
 import HTTPServer
+import LocalAPI
 import Logging
 import NIOPosix
 import ServiceLifecycle
@@ -15,9 +16,14 @@ public final class LocalServer: Module {
   private let logger = Logger(label: "localserver")
 
   /// - Parameter routes: those of other modules, besides the ones that every agent has.
-  public init(socketPath: String, channel: ChannelContext, registry: ModuleRegistry, metrics: MetricsRegistry, routes: [Route]) {
+  public init(
+    socketPath: String, channel: ChannelContext, registry: ModuleRegistry, metrics: MetricsRegistry, configuration: ConfigurationSummary,
+    routes: [Route]
+  ) {
     self.socketPath = socketPath
-    self.routes = AgentRoutes(channel: channel, registry: registry, metrics: metrics, name: ModuleName("localserver")).routes + routes
+    let own = AgentRoutes(
+      channel: channel, registry: registry, metrics: metrics, name: ModuleName("localserver"), configuration: configuration)
+    self.routes = own.routes + routes
   }
 
   public func run() async throws {

@@ -13,13 +13,17 @@ struct Config: ParsableCommand {
     @OptionGroup var source: ConfigurationOptions
 
     func run() throws {
-      let loaded = try source.load()
-      let tree = loaded.tree
-      print(
-        YAML.text(tree.masked) { path in
-          let source = tree.source(of: path)
-          return source == .builtIn ? nil : "from \(source)"
-        }, terminator: "")
+      print(try source.load().summary, terminator: "")
+    }
+  }
+}
+
+extension LoadedConfiguration {
+  /// YAML of all values, with the source of each that isn't the default; secrets are masked.
+  var summary: String {
+    YAML.text(tree.masked) { path in
+      let source = tree.source(of: path)
+      return source == .builtIn ? nil : "from \(source)"
     }
   }
 }

@@ -5,6 +5,7 @@ import EdgeHub
 import Edged
 import FoundationEssentials
 import Glibc
+import LocalAPI
 import LocalServer
 import Logging
 import MetaManager
@@ -38,7 +39,10 @@ struct Run: ParsableCommand {
     MetricsSystem.bootstrap(metrics)
     let logger = Logger(label: "edgecore")
     logger.info("starting", metadata: ["version": "\(Version.text)", "configuration": "\(loaded.files.joined(separator: ","))"])
-    for key in loaded.tree.unknownKeys { logger.info("the configuration has a key that nothing reads", metadata: ["key": "\(key)"]) }
+let unread = loaded.tree.unknownKeys.map(\.key)
+    if !unread.isEmpty {
+      logger.info("the configuration has keys that nothing reads", metadata: ["keys": "\(unread.joined(separator: ", "))"])
+    }
 
     let channel = ChannelContext()
     metrics.export(channel)
@@ -62,7 +66,8 @@ struct Run: ParsableCommand {
     let metadata = modules.metaManager.enable ? MetadataClient(channel: channel, source: .edged) : nil
     let edged = Edged(configuration: modules.edged, channel: channel, metadata: metadata, agentVersion: Version.number)
     let server = LocalServer(
-      socketPath: loaded.configuration.apiSocket, channel: channel, registry: registry, metrics: metrics, routes: edged.routes)
+      socketPath: loaded.configuration.apiSocket, channel: channel, registry: registry, metrics: metrics,
+      configuration: .init(text: loaded.summary, files: loaded.files), routes: edged.routes)
     if modules.edged.enable {
       registry.add(edged)
     } else {
