@@ -8,7 +8,7 @@ import X509
 struct BootstrapTests {
   @Test
   func aTokenBuysACertificate() async throws {
-    try await withCloud { cloud in
+    try await withCloud { cloud async throws -> Void in
       let identity = try await TestNode.join(cloud, "edge-1")
       let certificate = try Certificate(derEncoded: identity.certificate)
       // Of the request's subject only organization and common name stay.
@@ -23,7 +23,7 @@ struct BootstrapTests {
 
   @Test
   func wrongTokensAreRefused() async throws {
-    try await withCloud { cloud in
+    try await withCloud { cloud async throws -> Void in
       let request = try TestNode.request("edge-1")
       func status(_ authorization: String?) async throws -> Int {
         let headers = [("NodeName", "edge-1")] + (authorization.map { [("Authorization", $0)] } ?? [])
@@ -43,7 +43,7 @@ struct BootstrapTests {
 
   @Test
   func acceptAndMethodAreChecked() async throws {
-    try await withCloud { cloud in
+    try await withCloud { cloud async throws -> Void in
       func status(_ path: String, method: String = "GET", accept: String? = nil) async throws -> Int {
         try await TestNode.get(cloud, path, method: method, headers: accept.map { [("Accept", $0)] } ?? [], verifies: nil).status
       }
@@ -59,7 +59,7 @@ struct BootstrapTests {
 
   @Test
   func aCertificateBuysItsSuccessorOnlyForItsOwnName() async throws {
-    try await withCloud { cloud in
+    try await withCloud { cloud async throws -> Void in
       let identity = try await TestNode.join(cloud, "edge-1")
       let caFile = identity.directory + "/ca.crt"
       func answer(_ name: String) async throws -> (status: Int, body: [UInt8]) {
@@ -75,7 +75,7 @@ struct BootstrapTests {
 
   @Test
   func anExpiredCertificateBuysNothing() async throws {
-    try await withCloud({ $0.certificateLife = .seconds(-5) }) { cloud in
+    try await withCloud({ $0.certificateLife = .seconds(-5) }) { cloud async throws -> Void in
       let identity = try await TestNode.join(cloud, "edge-1")
       let answer = try await TestNode.get(
         cloud, "/edge.crt", headers: [("NodeName", "edge-1")], body: try TestNode.request("edge-1"),

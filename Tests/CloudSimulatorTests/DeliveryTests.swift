@@ -150,7 +150,7 @@ struct DeliveryTests {
 
   @Test
   func podsWaitForTheirNode() async throws {
-    try await withCloud { cloud in
+    try await withCloud { cloud async throws -> Void in
       #expect(try cloud.apply(try pod("early")).at("spec", "nodeName") == nil)
       let node = try await TestNode.connect(cloud, "edge-1", try await TestNode.join(cloud, "edge-1"))
       try await register(node)

@@ -25,7 +25,7 @@ func withCloud(
 func withNode(
   _ change: (inout CloudSimulator.Configuration) -> Void = { _ in }, _ body: (CloudSimulator, TestNode) async throws -> Void
 ) async throws {
-  try await withCloud(change) { cloud in
+  try await withCloud(change) { cloud async throws -> Void in
     let node = try await TestNode.connect(cloud, "edge-1", try await TestNode.join(cloud, "edge-1"))
     try await register(node)
     try await body(cloud, node)

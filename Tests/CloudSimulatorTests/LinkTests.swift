@@ -36,7 +36,7 @@ struct LinkTests {
 
   @Test
   func withoutACertificateThereIsNoConnection() async throws {
-    try await withCloud { cloud in
+    try await withCloud { cloud async throws -> Void in
       try await withCloud { other in
         // A certificate of another authority.
         let stranger = try await TestNode.join(other, "edge-1")
@@ -48,7 +48,7 @@ struct LinkTests {
 
   @Test
   func headersDecideWhatBecomesOfAConnection() async throws {
-    try await withCloud { cloud in
+    try await withCloud { cloud async throws -> Void in
       let identity = try await TestNode.join(cloud, "edge-1")
       // Another use: open, and never read.
       let mute = try await TestNode.connect(cloud, "edge-1", identity, headers: [("node_id", "edge-1"), ("ConnectionUse", "str")])
@@ -85,7 +85,7 @@ struct LinkTests {
 
   @Test
   func aSecondConnectionEndsTheFirst() async throws {
-    try await withCloud { cloud in
+    try await withCloud { cloud async throws -> Void in
       let identity = try await TestNode.join(cloud, "edge-1")
       let first = try await TestNode.connect(cloud, "edge-1", identity)
       let second = try await TestNode.connect(cloud, "edge-1", identity)

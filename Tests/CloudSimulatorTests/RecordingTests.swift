@@ -42,7 +42,7 @@ struct RecordingTests {
       $0.mountsServiceAccountTokens = true
       $0.ackTimeout = .seconds(30)
       $0.syncInterval = .seconds(600)
-    }) { cloud in
+    }) { cloud async throws -> Void in
       let node = try await TestNode.connect(cloud, "go-edge", try await TestNode.join(cloud, "go-edge"), keepalive: false)
       node.acknowledges { _ in false }
       var names: [String: String] = [:]

@@ -181,7 +181,7 @@ struct UpstreamTests {
 
   @Test
   func podsGetTheDefaultsOfAnAPIServer() async throws {
-    try await withCloud({ $0.mountsServiceAccountTokens = true }) { cloud in
+    try await withCloud({ $0.mountsServiceAccountTokens = true }) { cloud async throws -> Void in
       let object = try cloud.apply(try pod("web"))
       #expect(object.at("spec", "restartPolicy") == .string("Always"))
       #expect(object.at("spec", "terminationGracePeriodSeconds")?.int == 30)

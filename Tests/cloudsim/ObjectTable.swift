@@ -1,4 +1,4 @@
-import Glibc
+import KubernetesAPI
 import YAML
 
 /// Objects as kubectl shows them.
@@ -57,9 +57,8 @@ enum ObjectTable {
   private static func age(_ object: JSONValue) -> String { age(object["metadata"]?["creationTimestamp"]?.string) }
 
   private static func age(_ time: String?) -> String {
-    var parts = tm()
-    guard let time, strptime(time, "%Y-%m-%dT%H:%M:%S", &parts) != nil else { return "-" }
-    let seconds = max(0, Glibc.time(nil) - timegm(&parts))
+    guard let time = time.flatMap({ Timestamp($0) }) else { return "-" }
+    let seconds = max(0, Timestamp.now.seconds - time.seconds)
     switch seconds {
     case ..<120: return "\(seconds)s"
     case ..<7200: return "\(seconds / 60)m"

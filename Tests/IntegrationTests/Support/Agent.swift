@@ -1,3 +1,4 @@
+import CloudSimulator
 import Curl
 import FoundationEssentials
 import Glibc
@@ -12,6 +13,8 @@ final class Agent: Sendable {
   let engine: Engine
   let directory: String
   let node: String
+  /// The cloud that the agent joins; nil for one without.
+  private let cloud: CloudSimulator?
   private let http = HTTPClient()
   private let process: AgentProcess
 
@@ -28,8 +31,10 @@ final class Agent: Sendable {
     try await Engine.exclusively(kind) { try await with($0, settings: settings, body) }
   }
 
-  static func with(_ engine: Engine, settings: [String] = [], _ body: (Agent) async throws -> Void) async throws {
-    let agent = try Agent(engine, settings: settings)
+  static func with(
+    _ engine: Engine, settings: [String] = [], cloud: CloudSimulator? = nil, _ body: (Agent) async throws -> Void
+  ) async throws {
+    let agent = try Agent(engine, settings: settings, cloud: cloud)
     do {
       try await agent.start()
       try await body(agent)
@@ -40,8 +45,9 @@ final class Agent: Sendable {
     await agent.cleanUp()
   }
 
-  private init(_ engine: Engine, settings: [String]) throws {
+  private init(_ engine: Engine, settings: [String], cloud: CloudSimulator?) throws {
     self.engine = engine
+    self.cloud = cloud
     node = "n" + String(UInt32.random(in: 0...UInt32.max), radix: 16)
     directory = "/tmp/edgecore-agent-\(node)"
     for name in ["manifests", "kubelet", "log", "containers"] {
@@ -55,7 +61,15 @@ final class Agent: Sendable {
         dataSource: \(directory)/edgecore.db
       modules:
         edgeHub:
-          enable: false
+          enable: \(cloud != nil)
+          httpServer: \(cloud?.httpServer ?? "https://127.0.0.1:1")
+          token: \(cloud?.token ?? "none")
+          tlsCaFile: \(directory)/pki/ca.crt
+          tlsCertFile: \(directory)/pki/server.crt
+          tlsPrivateKeyFile: \(directory)/pki/server.key
+          bootstrapFile: \(directory)/bootstrap.conf
+          websocket:
+            server: \(cloud?.websocketServer ?? "127.0.0.1:1")
         edged:
           hostnameOverride: \(node)
           rootDirectory: \(directory)/kubelet
@@ -84,6 +98,12 @@ final class Agent: Sendable {
   @discardableResult
   func end(_ signal: Int32 = SIGTERM) async throws -> Int32 { try await process.end(signal) }
 
+  /// Ends it with SIGKILL and starts it again.
+  func killAndStart() async throws {
+    try await end(SIGKILL)
+    try await start()
+  }
+
   var pid: pid_t { process.pid }
 
   var log: String { text(of: directory + "/edgecore.log") ?? "" }
@@ -92,6 +112,10 @@ final class Agent: Sendable {
     if !process.isRunning { try? await start() }
     for file in (try? FileManager.default.contentsOfDirectory(atPath: manifests)) ?? [] {
       unlink(manifests + "/" + file)
+    }
+    for pod in cloud?.list("Pod") ?? [] {
+      guard let metadata = pod["metadata"], let name = metadata["name"]?.string else { continue }
+      try? cloud?.delete("Pod", namespace: metadata["namespace"]?.string, name: name, gracePeriod: 0)
     }
     do {
       _ = try await eventually("all pods are gone", within: .seconds(90)) { try await self.pods().isEmpty ? true : nil }
@@ -175,6 +199,35 @@ final class Agent: Sendable {
       _ = try await eventually("pod \(name) is gone", within: limit) { try await self.pod(name) == nil ? true : nil }
     } catch {
       throw Shell.Failure(description: "\(error)\n\(log.suffix(3000))")
+    }
+  }
+
+  /// The pod of that name that the cloud placed here.
+  func cloudPod(_ name: String) async throws -> Pod? { try await pods().first { $0.name == name } }
+
+  @discardableResult
+  func wait(
+    forCloudPod name: String, _ what: String, within limit: Duration = .seconds(60), _ isSo: (Pod) -> Bool
+  ) async throws -> Pod {
+    do {
+      return try await eventually("pod \(name) \(what)", within: limit) {
+        guard let pod = try await self.cloudPod(name), isSo(pod) else { return nil }
+        return pod
+      }
+    } catch {
+      throw Shell.Failure(description: "\(error)\n\(log.suffix(3000))")
+    }
+  }
+
+  func waitUntilNoPods() async throws {
+    _ = try await eventually("no pods are left") { try await self.pods().isEmpty ? true : nil }
+  }
+
+  /// Waits for an event of a pod of the cloud.
+  @discardableResult
+  func eventsOfCloudPod(_ name: String, _ reason: String) async throws -> Event {
+    try await eventually("pod \(name) has the event \(reason)") {
+      try await self.get("/v1/events").decode([Event].self).first { $0.involvedObject.name == name && $0.reason == reason }
     }
   }
 
