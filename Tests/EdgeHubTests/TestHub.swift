@@ -53,6 +53,7 @@ struct TestHub: Sendable {
   }
 
   /// Runs the hub while `body` runs, and stops it gracefully.
+  @discardableResult
   func run<T: Sendable>(_ body: @escaping @Sendable (TestHub) async throws -> T) async throws -> T {
     var logger = Logger(label: "test")
     logger.logLevel = .critical
