@@ -48,11 +48,12 @@ struct TestHub: Sendable {
   }
 
   static func write(token: String, _ folder: Folder) throws {
-    try folder.write(
-      "edgecore.yaml", "# The node's configuration.\nmodules:\n  edgeHub:\n    token: \"\(token)\" # secret\n    heartbeat: 1\n")
+    let text = "# The node's configuration.\nmodules:\n  edgeHub:\n    token: \"\(token)\" # secret\n    heartbeat: 1\n"
+    try DurableFile.replace(folder.file("edgecore.yaml"), Array(text.utf8), mode: 0o644)
   }
 
   /// Runs the hub while `body` runs, and stops it gracefully.
+  @discardableResult
   func run<T: Sendable>(_ body: @escaping @Sendable (TestHub) async throws -> T) async throws -> T {
     var logger = Logger(label: "test")
     logger.logLevel = .critical
