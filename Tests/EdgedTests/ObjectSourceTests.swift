@@ -29,7 +29,7 @@ import Testing
       envFrom: [{configMapRef: {name: c1}}, {prefix: P_, secretRef: {name: s1}}]
     initContainers:
     - name: first
-      env: [{name: A, valueFrom: {configMapKeyRef: {name: c2, key: k}}}, {name: B, value: b, valueFrom: {configMapKeyRef: {name: no, key: k}}}]
+      env: [{name: A, valueFrom: {configMapKeyRef: {name: c2, key: k}}}, {name: B, value: b, valueFrom: {configMapKeyRef: {name: hidden, key: k}}}]
     ephemeralContainers:
     - name: debug
       env: [{name: A, valueFrom: {secretKeyRef: {name: s2, key: k}}}]
@@ -63,7 +63,7 @@ import Testing
         return try builder.build(pod.spec.containers[0]).variables.map { "\($0.name)=\($0.value)" }
       }
       let variables = try await build(
-        "envFrom: [{configMapRef: {name: c1}}, {prefix: P_, secretRef: {name: s1}}, {secretRef: {name: no, optional: true}}]")
+        "envFrom: [{configMapRef: {name: c1}}, {prefix: P_, secretRef: {name: s1}}, {secretRef: {name: absent, optional: true}}]")
       #expect(variables == ["a-b.c=1", "P_k=s3cret"])
       for (container, message) in [
         ("envFrom: [{configMapRef: {name: none}}]", "configmap \"none\" not found"),

@@ -48,7 +48,7 @@ import YAML
         - {name: some, configMap: {name: settings, defaultMode: 256, items: [{key: b, path: deep/b, mode: 384}, {key: raw, path: raw}]}}
         - {name: secret, secret: {secretName: keys, defaultMode: 288}}
         - {name: item, secret: {secretName: keys, items: [{key: token, path: t}]}}
-        - {name: lax, secret: {secretName: keys, optional: true, items: [{key: none, path: n}, {key: token, path: t}]}}
+        - {name: lax, secret: {secretName: keys, optional: true, items: [{key: none, path: none}, {key: token, path: t}]}}
         - {name: absent, configMap: {name: none, optional: true}}
         """)
       let paths = try await setUp(pod, source(store))
