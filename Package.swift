@@ -182,7 +182,7 @@ let package = Package(
     .executableTarget(
       name: "cloudsim",
       dependencies: [
-        "CloudSimulator", "Core", "Curl", "HTTPServer", "YAML",
+        "CloudSimulator", "Core", "Curl", "HTTPServer", "KubernetesAPI", "YAML",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOPosix", package: "swift-nio"),
