@@ -18,6 +18,8 @@ final class CloudCore: Sendable {
   private let locations = Mutex<[String: Set<String>]>([:])
   /// Called when something has changed that is kept over a restart.
   let onChange: @Sendable () -> Void
+  /// Told when a node comes or goes, an object changes, or one is acknowledged.
+  let progress = Broadcast<Void>()
 
   init(
     configuration: CloudSimulator.Configuration, authority: CertificateAuthority, store: ObjectStore, records: SyncRecords,
@@ -47,11 +49,13 @@ final class CloudCore: Sendable {
       return sessions[session.node]
     }
     old?.end()
+    progress.send(())
   }
 
   func disconnected(_ session: NodeSession) {
     session.end()
     sessions.withLock { if $0[session.node] === session { $0[session.node] = nil } }
+    progress.send(())
   }
 
   /// What nodes have not acknowledged in its newest version.
@@ -116,6 +120,7 @@ final class CloudCore: Sendable {
       records.save(delivery.record)
     }
     onChange()
+    progress.send(())
   }
 
   // MARK: Changes of objects
@@ -123,6 +128,7 @@ final class CloudCore: Sendable {
   /// Brings a change to the nodes that it is for.
   func changed(_ event: ObjectStore.Event) {
     onChange()
+    defer { progress.send(()) }
     switch event.key.type {
     case "pod":
       let node = event.object.nodeName

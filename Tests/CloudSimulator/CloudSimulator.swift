@@ -126,6 +126,7 @@ public final class CloudSimulator: Sendable {
     for task in tasks { task.cancel() }
     for task in tasks { await task.value }
     core.transcript.end()
+    core.progress.end()
     try? saveState()
     try? await group.shutdownGracefully()
   }
@@ -149,6 +150,35 @@ public final class CloudSimulator: Sendable {
 
   /// The nodes that are connected.
   public var connectedNodes: [String] { core.connectedNodes }
+
+  /// Waits until a node is connected.
+  ///
+  /// - Throws: `CloudSimulatorError` when the time is over.
+  public func waitUntilConnected(_ node: String, within limit: Duration = .seconds(60)) async throws {
+    guard await wait(within: limit, until: { [core] in core.connectedNodes.contains(node) }) else {
+      throw CloudSimulatorError("the node \(node) is not connected after \(limit)")
+    }
+  }
+
+  /// Waits until the nodes have acknowledged the newest version of all that they have to get.
+  ///
+  /// - Throws: `CloudSimulatorError` when the time is over.
+  public func waitUntilAcknowledged(within limit: Duration = .seconds(60)) async throws {
+    // What has changed until now has to have been brought to the nodes first.
+    try? await group.next().submit {}.get()
+    guard await wait(within: limit, until: { [core] in core.unacknowledged.isEmpty }) else {
+      throw CloudSimulatorError("not acknowledged after \(limit): \(core.unacknowledged.map { "\($0.node) \($0.resource)" })")
+    }
+  }
+
+  private func wait(within limit: Duration, until isDone: @escaping @Sendable () -> Bool) async -> Bool {
+    let progress = core.progress.stream(.bufferingNewest(1))
+    return await Deadline.first(within: limit) { () -> Bool? in
+      if isDone() { return true }
+      for await _ in progress where isDone() { return true }
+      return nil
+    } ?? false
+  }
 
   /// Closes the listeners and all connections, as if cloudcore had stopped; the objects can still be changed.
   public func cut() async {

@@ -40,6 +40,8 @@ final class Listener: Sendable {
       certificateChain: [.certificate(try NIOSSLCertificate(bytes: Array(identity.certificate.utf8), format: .pem))],
       privateKey: .privateKey(try NIOSSLPrivateKey(bytes: Array(identity.key.utf8), format: .pem)))
     configuration.minimumTLSVersion = .tlsv12
+    // Go says that it closes and closes; it does not wait for the other side.
+    configuration.shutdownTimeout = .milliseconds(100)
     configuration.trustRoots = .certificates([try NIOSSLCertificate(bytes: authority.der, format: .der)])
     configuration.certificateVerification = clientCertificates == .required ? .noHostnameVerification : .optionalVerification
     context = try NIOSSLContext(configuration: configuration)

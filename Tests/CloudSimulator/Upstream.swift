@@ -54,13 +54,14 @@ extension CloudCore {
   }
 
   private func edge(_ message: Message, _ key: ObjectKey, _ session: NodeSession) {
+    // Here a string is not JSON in a string, but a UID.
+    if key.type == "pod", message.operation == .delete { return deletePod(message, key, session) }
     guard let content = try? JSONValue(json: message.payload) else { return }
     switch (key.type, message.operation) {
     case ("node", .insert): registerNode(message, key, content, session)
     case ("node", .update): updateNode(message, key, content, session)
     case ("nodepatch", _): patchStatus(message, .init(type: "node", namespace: "", name: key.name), content, session)
     case ("podpatch", _): patchStatus(message, .init(type: "pod", namespace: key.namespace, name: key.name), content, session)
-    case ("pod", .delete): deletePod(message, key, session)
     case ("pod", .insert): insertPod(message, key, content, session)
     case ("lease", .insert), ("lease", .update), ("lease", .query): lease(message, key, content, session)
     case ("node", .query), ("configmap", .query), ("secret", .query), ("persistentvolume", .query), ("persistentvolumeclaim", .query),

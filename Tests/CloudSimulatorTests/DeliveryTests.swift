@@ -36,7 +36,7 @@ struct DeliveryTests {
           content: Array("\"no\"".utf8)))
       _ = try await node.received(3) { $0.id == message.id }
       node.acknowledge(message)
-      try await settled(cloud)
+      try await cloud.waitUntilAcknowledged()
     }
   }
 
@@ -54,7 +54,7 @@ struct DeliveryTests {
       }
       node.acknowledges { _ in true }
       node.acknowledge(first)
-      try await settled(cloud)
+      try await cloud.waitUntilAcknowledged()
       let numbers = node.received.filter { $0.message.resource == "default/pod/web" }
         .map { $0.message.json.at("metadata", "annotations", "n")?.string ?? "0" }
       #expect(numbers.first == "0" && numbers.last == "5")
@@ -66,7 +66,7 @@ struct DeliveryTests {
   func whatChangedWhileTheNodeWasAwayIsFoundByComparing() async throws {
     try await withNode { cloud, node in
       for name in ["kept", "changed", "removed"] { try cloud.apply(try pod(name)) }
-      try await settled(cloud)
+      try await cloud.waitUntilAcknowledged()
       let identity = try await TestNode.join(cloud, "edge-1")
       await node.close()
       var changed = try pod("changed")
@@ -86,7 +86,7 @@ struct DeliveryTests {
       #expect(try await again.received { $0.resource == "default/pod/changed" }.message.operation == .update)
       // Also what the node never had comes as an update.
       #expect(try await again.received { $0.resource == "default/pod/new" }.message.operation == .update)
-      try await settled(cloud)
+      try await cloud.waitUntilAcknowledged()
       #expect(!again.received.contains { $0.message.resource == "default/pod/kept" })
       await again.close()
     }
@@ -113,7 +113,7 @@ struct DeliveryTests {
 
       // Who asked for an object gets its changes by comparing.
       _ = try await node.request(.query, "default/configmap/unused")
-      try await settled(cloud)
+      try await cloud.waitUntilAcknowledged()
       try cloud.apply(try configMap("unused", "3"))
       let later = try await node.received { $0.resource == "default/configmap/unused" && $0.parentID.isEmpty }.message
       #expect(later.operation == .update && later.json.at("data", "key") == .string("3"))
@@ -164,14 +164,5 @@ struct DeliveryTests {
       #expect(try await node.received { $0.resource == "default/pod/bound" }.message.operation == .insert)
       await node.close()
     }
-  }
-
-  /// Waits until the node has acknowledged everything.
-  private func settled(_ cloud: CloudSimulator) async throws {
-    for _ in 0..<600 {
-      if cloud.unacknowledged.isEmpty { return }
-      try await Task.sleep(for: .milliseconds(50))
-    }
-    Issue.record("never acknowledged: \(cloud.unacknowledged)")
   }
 }

@@ -118,7 +118,7 @@ final class TestNode: Sendable {
     let group = MultiThreadedEventLoopGroup.singleton
     let upgraded = group.next().makePromise(of: TestNode.self)
     let fields = headers ?? [("node_id", name), ("project_id", "e632aba927ea4ac2b575ec1603d56f10"), ("ConnectionUse", "msg")]
-    let channel = try await ClientBootstrap(group: group).channelInitializer { channel in
+    let bootstrap = ClientBootstrap(group: group).channelInitializer { channel in
       channel.eventLoop.makeCompletedFuture {
         try channel.pipeline.syncOperations.addHandler(NIOSSLClientHandler(context: context, serverHostname: nil))
         let upgrader = NIOWebSocketClientUpgrader(maxFrameSize: 1 << 30) { channel, _ in
@@ -138,7 +138,14 @@ final class TestNode: Sendable {
           ))
         try channel.pipeline.syncOperations.addHandler(request)
       }
-    }.connect(host: parts[0], port: Int(parts[1]) ?? 0).get()
+    }
+    let channel: any Channel
+    do {
+      channel = try await bootstrap.connect(host: parts[0], port: Int(parts[1]) ?? 0).get()
+    } catch {
+      upgraded.fail(error)
+      throw error
+    }
     channel.closeFuture.whenComplete { _ in upgraded.fail(CloudSimulatorError("the connection was closed")) }
     let node = try await upgraded.futureResult.get()
     if keepalive { node.keepalive() }

@@ -92,6 +92,12 @@ struct UpstreamTests {
       let gone = try await node.received { $0.resource == "default/pod/web" && $0.operation == .delete }.message
       #expect(gone.json.uid == object.uid && gone.json["spec"] != nil)
       #expect(try await node.request(.delete, "default/pod/web", #"{"gracePeriodSeconds":0}"#).message.json == .string("OK"))
+
+      // Older nodes send the UID alone.
+      let next = try cloud.apply(try pod("next"))
+      let legacy = try await node.request(.delete, "default/pod/next", JSONValue.string(next.uid).jsonText()).message
+      #expect(legacy.json == .string("OK"))
+      #expect(cloud.get("pod", name: "next") == nil)
     }
   }
 
