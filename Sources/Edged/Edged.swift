@@ -46,7 +46,8 @@ public final class Edged: Module {
       throw error
     }
     do {
-      let node = try await EdgedNode(runtime: runtime, configuration: configuration, metadata: metadata, agentVersion: agentVersion, logger: logger)
+      let node = try await EdgedNode(
+        runtime: runtime, configuration: configuration, metadata: metadata, agentVersion: agentVersion, logger: logger)
       self.node.withLock { $0 = node }
       await node.run(channel: channel)
       self.node.withLock { $0 = nil }

@@ -27,7 +27,9 @@ final class EdgedNode: Sendable {
   private static let relistInterval: Duration = .seconds(300)
   private static let collectionInterval: Duration = .seconds(60)
 
-  init(runtime: any ContainerRuntime, configuration: EdgedConfiguration, metadata: MetadataClient?, agentVersion: String, logger: Logger) async throws {
+  init(runtime: any ContainerRuntime, configuration: EdgedConfiguration, metadata: MetadataClient?, agentVersion: String, logger: Logger)
+    async throws
+  {
     let kubelet = configuration.tailoredKubeletConfig
     let paths = NodePaths(root: configuration.rootDirectory, podLogs: kubelet.podLogsDir, containerLogs: configuration.containerLogsDir)
     try PodDirectories(paths: paths).prepareRoot()

@@ -32,7 +32,9 @@ struct AgentRoutes: Sendable {
       Route("GET", "/v1/cloud") { _ in try await cloud() },
       Route("GET", "/v1/db/rows") { _ in try await ask(.metaManager, "null/store/rows") },
       Route("GET", "/v1/db/row") { request in
-        guard let key = request.queryValue("key"), !key.isEmpty else { throw ServerError(status: 400, message: "which row? key=… is missing") }
+        guard let key = request.queryValue("key"), !key.isEmpty else {
+          throw ServerError(status: 400, message: "which row? key=… is missing")
+        }
         return try await ask(.metaManager, "null/store/row", JSONValue.string(key).jsonBytes())
       },
       Route("GET", "/v1/db/integrity") { _ in try await ask(.metaManager, "null/store/integrity") },

@@ -39,7 +39,7 @@ struct Run: ParsableCommand {
     MetricsSystem.bootstrap(metrics)
     let logger = Logger(label: "edgecore")
     logger.info("starting", metadata: ["version": "\(Version.text)", "configuration": "\(loaded.files.joined(separator: ","))"])
-let unread = loaded.tree.unknownKeys.map(\.key)
+    let unread = loaded.tree.unknownKeys.map(\.key)
     if !unread.isEmpty {
       logger.info("the configuration has keys that nothing reads", metadata: ["keys": "\(unread.joined(separator: ", "))"])
     }

@@ -163,6 +163,7 @@ func objectOperations(
     runtime: runtime, view: RuntimeView(runtime: runtime, logger: logger),
     node: NodeFacts(name: "edge-1", hostIPs: ["10.0.0.1"], capacity: amounts, allocatable: amounts), paths: test.paths,
     settings: PodSettings(maxContainerRestartPeriod: .seconds(300), deadContainersKept: 1), events: events, statuses: StatusStore(),
+    reports: nil,
     probes: Probers(events: events, http: http, runCommand: runtime.commandRunner) { _ in },
     hooks: LifecycleHooks(events: events, http: http, runCommand: runtime.commandRunner),
     images: ImagePuller(

@@ -102,7 +102,9 @@ import YAML
       let id = try #require(before["killed"]?.split(separator: "/").last)
       kill(try #require(try await processID(of: String(id), cloud.agent.engine)), SIGKILL)
       try await cloud.agent.start()
-      let killed = try await cloud.agent.wait(forCloudPod: "killed", "runs again") { $0.status(of: "main")?.restartCount == 1 && $0.isReady }
+      let killed = try await cloud.agent.wait(forCloudPod: "killed", "runs again") {
+        $0.status(of: "main")?.restartCount == 1 && $0.isReady
+      }
       #expect(killed.status(of: "main")?.containerID != before["killed"])
       let stays = try await cloud.agent.wait(forCloudPod: "stays", "runs on") { $0.isReady }
       #expect(stays.status(of: "main")?.containerID == before["stays"])
