@@ -42,7 +42,8 @@ public final class MetaManager: Module {
     let inbox = CloudInbox(nodeName: nodeName, writer: writer, outbox: outbox, channel: channel, publisher: publisher, logger: logger)
     let remote = RemoteQueries(
       channel: channel, timeout: .seconds(Int64(configuration.remoteQueryTimeout)), writer: writer, publisher: publisher)
-    let answers = Answers(store: store, outbox: outbox, remote: remote, writer: writer)
+    let own = StoreAnswers(store: store, outbox: outbox, writer: writer)
+    let answers = Answers(store: store, own: own, remote: remote, writer: writer)
     await withDiscardingTaskGroup { tasks in
       tasks.addTask { await outbox.run() }
       tasks.addTask { await self.findConnection(outbox) }

@@ -1,17 +1,13 @@
 import Core
 import KubernetesAPI
-import LocalAPI
 import YAML
 
 /// Answers the questions of other modules.
 struct Answers: Sendable {
   /// Types that only change by the cloud's messages once they are here: the copy is as good as the original.
   private static let keptTypes: Set<String> = ["pod", "configmap", "secret", "node", "service", "endpoints", "serviceaccountaccess"]
-  /// The type under which the store tells of itself.
-  private static let ownType = "store"
-
   let store: MetaStore
-  let outbox: Outbox
+  let own: StoreAnswers
   let remote: RemoteQueries
   let writer: StoreWriter
 
@@ -30,7 +26,7 @@ struct Answers: Sendable {
       throw MetadataError(.refused, "\"\(request.resource)\" names no object; it has to be namespace/type or namespace/type/name")
     }
     let key = ObjectKey(resource: request.resource)
-    if type == Self.ownType, let key { return try await ownAnswer(request, key) }
+    if type == StoreAnswers.type, let key { return try await own.answer(request, key) }
     guard request.operation == .query else { return try await asked(request) }
     guard let key else { return try await list(type) }
     if type == TokenKey.type { return try await token(request, key) }
@@ -89,30 +85,6 @@ struct Answers: Sendable {
     } catch let error as MetadataError where error.kind == .offline || error.kind == .timeout {
       guard let stored else { throw error }
       return stored
-    }
-  }
-
-  // MARK: The store itself
-
-  private func ownAnswer(_ request: Message, _ key: ObjectKey) async throws -> [UInt8] {
-    switch (request.operation, key.name) {
-    case (.query, "state"):
-      let isRebuilt = try await store.state(MetaStore.rebuiltState) != nil
-      return JSONValue.object([.init("rebuilt", .bool(isRebuilt)), .init("owed", .number("\(await outbox.count)"))]).jsonBytes()
-    case (.update, "state"):
-      _ = try await writer.apply([.setState(key: MetaStore.rebuiltState, value: nil)])
-      return Array("\"OK\"".utf8)
-    case (.query, "rows"):
-      return try JSONValue(encoding: try await store.keys().map { StoredRow(key: $0.key, type: $0.type, size: $0.size) }).jsonBytes()
-    case (.query, "row"):
-      let name = String(decoding: request.payload, as: UTF8.self)
-      guard let row = try await store.row(name) else { throw MetadataError(.notFound, "the store has no \"\(name)\"") }
-      return MaskedObject.text(row, key: name)
-    case (.query, "integrity"):
-      let damages = try await store.damages()
-      return JSONValue.object([.init("path", .string(store.path)), .init("damages", .array(damages.map { .string($0) }))]).jsonBytes()
-    default:
-      throw MetadataError(.refused, "\(request.operation) of \(key) means nothing; allowed: query of state, rows, row, integrity")
     }
   }
 }
