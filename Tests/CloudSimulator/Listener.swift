@@ -66,11 +66,20 @@ final class Listener: Sendable {
           channel.closeFuture.whenComplete { [weak self] _ in self?.state.withLock { _ = $0.connections.removeValue(forKey: id) } }
         }
       }
-    let server = try await bootstrap.bind(host: host, port: port).get()
+    let server = try await bind(bootstrap)
     state.withLock { state in
       state.server = server
       state.port = server.localAddress?.port ?? state.port
     }
+  }
+
+  private func bind(_ bootstrap: ServerBootstrap) async throws -> any Channel {
+    if port != 0 { return try await bootstrap.bind(host: host, port: port).get() }
+    // Not one that the system gives to others while this listener is closed.
+    for _ in 0..<100 {
+      if let server = try? await bootstrap.bind(host: host, port: Int.random(in: 20_000..<32_000)).get() { return server }
+    }
+    return try await bootstrap.bind(host: host, port: 0).get()
   }
 
   /// Closes the listener and all connections, and waits for that.

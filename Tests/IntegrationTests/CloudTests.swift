@@ -89,7 +89,7 @@ import YAML
       try cloud.apply(Self.settings)
       try cloud.apply(Self.credentials)
       for name in ["stays", "killed", "deleted"] {
-        try cloud.applyPod(name, "\(Manifest.sleeper) \(name)", container: Self.mounts, spec: Self.volumes)
+        try cloud.applyPod(name, container: Self.mounts, spec: Self.volumes)
       }
       var before: [String: String] = [:]
       for name in ["stays", "killed", "deleted"] {

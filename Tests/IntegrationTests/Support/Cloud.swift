@@ -1,6 +1,5 @@
 import CloudSimulator
 import FoundationEssentials
-import Glibc
 import Testing
 import YAML
 
@@ -67,15 +66,6 @@ struct Cloud: Sendable {
   /// The status of a pod's one container as the cloud has it.
   func container(_ pod: String) -> JSONValue? {
     simulator.get("Pod", name: pod)?["status"]?["containerStatuses"]?.array?.first
-  }
-
-  /// Processes of containers whose command line has the text.
-  static func processes(marked text: String) -> [pid_t] {
-    let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
-    return entries.compactMap { pid_t($0) }.filter { pid in
-      // The marker is an argument of its own.
-      (IntegrationTests.text(of: "/proc/\(pid)/cmdline") ?? "").split(separator: "\0").contains { $0 == text }
-    }
   }
 }
 
