@@ -17,7 +17,13 @@ final class CloudLink: Sendable {
   private let announcer: Announcer
   private let client: WebSocketClient
   private let logger: Logger
-  private let state = Mutex<(session: Session?, isFinishing: Bool)>((nil, false))
+  private struct State {
+    var session: Session?
+    var isHurried = false
+    var isFinishing = false
+  }
+
+  private let state = Mutex(State())
 
   init(
     configuration: EdgeHubConfiguration, nodeName: String, timing: HubTiming, channel: ChannelContext, enrollment: Enrollment,
@@ -40,6 +46,14 @@ final class CloudLink: Sendable {
 
   /// The open connection.
   var session: Session? { state.withLock { $0.session } }
+
+  /// What is to be sent doesn't wait for the rate limit any more.
+  func hurry() {
+    state.withLock { state in
+      state.isHurried = true
+      return state.session
+    }?.hurry()
+  }
 
   /// No connection is made any more; the open one ends when what was submitted is sent.
   func finish() {
@@ -118,10 +132,11 @@ final class CloudLink: Sendable {
       messageBurst: Int(configuration.messageBurst), muteLimit: timing.muteLimit)
     let session = Session(
       connection: connection, mute: mute, settings: settings, channel: channel, status: status, logger: logger)
-    let isFinishing = state.withLock { state in
+    let (isHurried, isFinishing) = state.withLock { state in
       state.session = session
-      return state.isFinishing
+      return (state.isHurried, state.isFinishing)
     }
+    if isHurried { session.hurry() }
     if isFinishing { session.finish() }
     status.noteConnected()
     logger.info("connected to the cloud", metadata: ["server": "\(client.server)"])

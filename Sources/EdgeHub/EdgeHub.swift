@@ -65,7 +65,7 @@ public final class EdgeHub: Module {
         return true
       }
       tasks.addTask {
-        await self.stop(last)
+        await self.stop(link, last)
         return false
       }
       tasks.addTask {
@@ -81,8 +81,9 @@ public final class EdgeHub: Module {
   }
 
   /// Returns when the time that is left at a graceful shutdown is up.
-  private func stop(_ last: String) async {
+  private func stop(_ link: CloudLink, _ last: String) async {
     guard (try? await gracefulShutdown()) != nil else { return }
+    link.hurry()
     // Behind everything that is in the mailbox now.
     let message = Message(
       header: .init(id: last), route: .init(source: name.rawValue, group: group.rawValue, operation: .stop, resource: Self.statusResource))

@@ -15,7 +15,7 @@ struct CertificateAuthority: Sendable {
   init() throws {
     let key = P256.Signing.PrivateKey()
     let name = try DistinguishedName { CommonName("KubeEdge") }
-    let now = Date()
+    let now = Self.now
     let certificate = try Certificate(
       version: .v3, serialNumber: .init(bytes: [0x04, 0x00]), publicKey: .init(key.publicKey), notValidBefore: now,
       notValidAfter: now + 100 * 364 * 86_400, issuer: name, subject: name, signatureAlgorithm: .ecdsaWithSHA256,
@@ -41,6 +41,10 @@ struct CertificateAuthority: Sendable {
     keyPEM = key.pemRepresentation
   }
 
+  /// The second that runs, as Go writes times into certificates. They would be rounded otherwise, and half of the certificates would begin
+  /// only in the next second.
+  private static var now: Date { Date(timeIntervalSince1970: Double(WireTime.seconds)) }
+
   // MARK: Tokens
 
   private var tokenKey: SymmetricKey { SymmetricKey(data: key.derRepresentation) }
@@ -61,7 +65,7 @@ struct CertificateAuthority: Sendable {
   /// A certificate and key for the cloud's own listeners, both in PEM.
   func serverIdentity(addresses: [String]) throws -> (certificate: String, key: String) {
     let serverKey = P256.Signing.PrivateKey()
-    let now = Date()
+    let now = Self.now
     let certificate = try Certificate(
       version: .v3, serialNumber: .init(), publicKey: .init(serverKey.publicKey), notValidBefore: now - 60,
       notValidAfter: now + 365 * 86_400, issuer: self.certificate.subject,
@@ -91,7 +95,7 @@ struct CertificateAuthority: Sendable {
   func sign(request: [UInt8], usages: [Int], life: Duration) throws -> [UInt8] {
     let request = try CertificateSigningRequest(derEncoded: request)
     let subject = Subject(request.subject)
-    let now = Date()
+    let now = Self.now
     let names = try request.attributes.extensionRequest?.extensions.subjectAlternativeNames
     let certificate = try Certificate(
       version: .v3, serialNumber: .init(bytes: (0..<8).map { $0 == 0 ? UInt8.random(in: 1...0x7F) : UInt8.random(in: 0...255) }),

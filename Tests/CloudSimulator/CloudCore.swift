@@ -153,6 +153,8 @@ final class CloudCore: Sendable {
         session(of: event.key.name)?.end()
         records.removeAll(node: event.key.name)
       } else {
+        // Controllers touch a new node before it can be sent: its first version is never seen.
+        if event.kind == .added, let newest = store.get(event.key), newest.resourceVersion != event.object.resourceVersion { return }
         send(.update, "node", event.object, to: event.key.name)
       }
     default: break

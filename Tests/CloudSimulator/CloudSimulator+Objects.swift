@@ -97,7 +97,12 @@ extension CloudSimulator {
     _ = try? core.store.create(
       .members(
         ("kind", .string("ConfigMap")), ("apiVersion", .string("v1")),
-        ("metadata", .members(("name", .string("kube-root-ca.crt")), ("namespace", .string(namespace)))),
+        (
+          "metadata",
+          .members(
+            ("name", .string("kube-root-ca.crt")), ("namespace", .string(namespace)),
+            ("annotations", .members(("kubernetes.io/description", .string("The authority of the cluster's API server.")))))
+        ),
         ("data", .members(("ca.crt", .string(core.authority.pem))))))
   }
 

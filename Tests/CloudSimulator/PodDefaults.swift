@@ -42,52 +42,57 @@ enum PodDefaults {
     guard let name, spec["automountServiceAccountToken"]?.bool != false else { return }
     let path = "/var/run/secrets/kubernetes.io/serviceaccount"
     var volumes = spec["volumes"]?.array ?? []
-    guard !volumes.contains(where: { $0["name"]?.string?.hasPrefix(tokenVolumePrefix) == true }) else { return }
-    volumes.append(
-      .members(
-        ("name", .string(name)),
-        (
-          "projected",
-          .members(
-            (
-              "sources",
-              .array([
-                .members(("serviceAccountToken", .members(("expirationSeconds", .number("3607")), ("path", .string("token"))))),
-                .members(
-                  (
-                    "configMap",
-                    .members(
-                      ("name", .string("kube-root-ca.crt")),
-                      ("items", .array([.members(("key", .string("ca.crt")), ("path", .string("ca.crt")))])))
-                  )),
-                .members(
-                  (
-                    "downwardAPI",
-                    .members(
-                      (
-                        "items",
-                        .array([
-                          .members(
-                            ("path", .string("namespace")),
-                            (
-                              "fieldRef",
-                              .members(("apiVersion", .string("v1")), ("fieldPath", .string("metadata.namespace")))
-                            ))
-                        ])
-                      ))
-                  )),
-              ])
-            ), ("defaultMode", .number("420")))
-        )))
+    let known = volumes.lazy.compactMap { $0["name"]?.string }.first { $0.hasPrefix(tokenVolumePrefix) }
+    if known == nil { volumes.append(self.tokenVolume(name)) }
     spec["volumes"] = .array(volumes)
+    // Containers may have been replaced since the volume came.
+    let mount = JSONValue.members(("name", .string(known ?? name)), ("readOnly", .bool(true)), ("mountPath", .string(path)))
     for list in ["initContainers", "containers"] {
       spec.changeEach(list) { container in
         var mounts = container["volumeMounts"]?.array ?? []
         guard !mounts.contains(where: { $0["mountPath"]?.string == path }) else { return }
-        mounts.append(.members(("name", .string(name)), ("readOnly", .bool(true)), ("mountPath", .string(path))))
+        mounts.append(mount)
         container["volumeMounts"] = .array(mounts)
       }
     }
+  }
+
+  private static func tokenVolume(_ name: String) -> JSONValue {
+    .members(
+      ("name", .string(name)),
+      (
+        "projected",
+        .members(
+          (
+            "sources",
+            .array([
+              .members(("serviceAccountToken", .members(("expirationSeconds", .number("3607")), ("path", .string("token"))))),
+              .members(
+                (
+                  "configMap",
+                  .members(
+                    ("name", .string("kube-root-ca.crt")),
+                    ("items", .array([.members(("key", .string("ca.crt")), ("path", .string("ca.crt")))])))
+                )),
+              .members(
+                (
+                  "downwardAPI",
+                  .members(
+                    (
+                      "items",
+                      .array([
+                        .members(
+                          ("path", .string("namespace")),
+                          (
+                            "fieldRef",
+                            .members(("apiVersion", .string("v1")), ("fieldPath", .string("metadata.namespace")))
+                          ))
+                      ])
+                    ))
+                )),
+            ])
+          ), ("defaultMode", .number("420")))
+      ))
   }
 
   private static func fillVolume(_ volume: inout JSONValue) {

@@ -82,6 +82,8 @@ final class TemporaryDirectory {
         edgeHub:
           httpServer: https://10.0.0.1:10002
           token: s3cret-value
+        edgeMesh:
+          enable: true
       featureGates: {moduleRestart: true}
       """
     ).load()
@@ -92,7 +94,8 @@ final class TemporaryDirectory {
     #expect(edged.tailoredKubeletConfig.evictionHard["nodefs.available"] == "10%")
     #expect(edged.tailoredKubeletConfig.clusterDNS == ["10.0.0.10"])
     #expect(edged.tailoredKubeletConfig.cpuCFSQuotaPeriod == .milliseconds(50))
-    #expect(loaded.tree.unknownKeys.map(\.key) == ["modules.edgeHub"])
+    #expect(loaded.tree.unknownKeys.map(\.key) == ["modules.edgeMesh"])
+    #expect(loaded.configuration.modules.edgeHub.httpServer == "https://10.0.0.1:10002")
     #expect(loaded.tree.value(at: [.key("modules"), .key("edgeHub"), .key("token")]) == .string("s3cret-value"))
     #expect(!loaded.tree.masked.jsonText().contains("s3cret-value"))
   }

@@ -11,14 +11,17 @@ import YAML
 
 @Suite(.timeLimit(.minutes(3))) struct ConnectionTests {
   @Test func `keeps the connection alive`() async throws {
-    try await withCloud({ $0.keepaliveTimeout = .seconds(3) }) { cloud in
+    try await withCloud({ $0.keepaliveTimeout = .seconds(8) }) { cloud in
       let node = try TestHub(cloud, token: cloud.token)
       try await node.run { node in
         try await node.connected()
         let beat = try await cloud.message(.toCloud) { $0.operation == .keepalive }
         #expect(beat.route == .init(source: "websocket", group: "resource", operation: .keepalive, resource: "node"))
         #expect(beat.content == Array("\"ping\"".utf8))
-        try await Task.sleep(for: .seconds(6))
+        // One a second: with the first alone it would have ended.
+        while cloud.messages(.toCloud, matching: { $0.operation == .keepalive }).count < 12 {
+          try await Task.sleep(for: .milliseconds(100))
+        }
         #expect(try await node.summary().connections == 1)
       }
     }
@@ -139,6 +142,7 @@ import YAML
         let refused = try await node.channel.request(node.message(.query, "default/secret/a"), to: .websocket, timeout: .seconds(60))
         #expect(refused.operation == .error && MetadataError(content: refused.content).kind == .offline)
         #expect(try await !node.summary().connected)
+        try await node.error("the cloud at \(cloud.websocketServer) can't be reached: connection refused")
         cloud.unmute()
         try await cloud.restore()
         #expect(try await node.nextConnectionChange() == .connected)
@@ -200,9 +204,42 @@ import YAML
     }
   }
 
-  @Test func `what is in the mailbox is sent before the module stops`() async throws {
+  @Test func `acknowledgements pass all that wait for the rate`() async throws {
     try await withCloud { cloud in
-      let node = try TestHub(cloud, token: cloud.token) { configuration, _ in configuration.messageQPS = 0 }
+      let node = try TestHub(cloud, token: cloud.token) { configuration, _ in
+        configuration.messageQPS = 1
+        configuration.messageBurst = 1
+      }
+      try await node.run { node in
+        try await node.connected()
+        // More than mailboxes hold.
+        for number in 0..<3000 { try await node.channel.send(node.message(.update, "limited/\(number)"), to: .websocket) }
+        let objects = try (0..<1000).map { number in
+          try JSONValue(
+            json: #"{"kind":"ConfigMap","metadata":{"name":"c\#(number)","namespace":"default","uid":"u\#(number)","resourceVersion":"1"}}"#
+          )
+        }
+        try cloud.push(objects, to: TestHub.node)
+        for number in 0..<1000 {
+          let pushed = try await node.nextForMetaManager()
+          #expect(pushed.resource == "default/configmap/c\(number)")
+          try await node.channel.send(
+            .reply(to: pushed, from: .metaManager, operation: .response, content: Array("\"OK\"".utf8)), to: .websocket)
+        }
+        while cloud.acknowledgedPushes(of: TestHub.node) < 1000 { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(cloud.messages(.toCloud) { $0.resource.hasPrefix("limited/") }.count < 1000)
+        #expect(try await node.summary().connections == 1)
+      }
+    }
+  }
+
+  @Test func `what is in the mailbox is sent before the module stops, however low the rate`() async throws {
+    try await withCloud { cloud in
+      let node = try TestHub(cloud, token: cloud.token) { configuration, timing in
+        configuration.messageQPS = 1
+        configuration.messageBurst = 1
+        timing.drainLimit = .seconds(30)
+      }
       try await node.run { node in
         try await node.connected()
         for number in 0..<200 { try await node.channel.send(node.message(.update, "last/\(number)"), to: .websocket) }

@@ -176,7 +176,7 @@ import YAML
     bench.engine { $0.hasNetwork = false }
     await bench.advance()
     #expect(bench.cloud.log(of: "nodepatch").count == 2)
-    let status: NodeStatus = try #require(try bench.cloud.contents("patch nodepatch").last?["status"]?.decode())
+    let status: NodeStatus = try #require(try bench.cloud.state.withLock { $0.node }?["status"]?.decode())
     let ready = try #require(status.condition("Ready"))
     #expect(
       ready.message == "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:no CNI")
@@ -195,7 +195,7 @@ import YAML
     #expect(bench.cloud.log(of: "nodepatch").count == 1)
     await bench.advance()
     #expect(bench.cloud.log(of: "nodepatch").count == 2)
-    let status: NodeStatus = try #require(try bench.cloud.contents("patch nodepatch").last?["status"]?.decode())
+    let status: NodeStatus = try #require(try bench.cloud.state.withLock { $0.node }?["status"]?.decode())
     #expect(status.condition("Ready")?.lastHeartbeatTime == bench.clock.wall)
     #expect(status.condition("Ready")?.lastTransitionTime == ProbeTestClock.wallStart)
     await bench.end()

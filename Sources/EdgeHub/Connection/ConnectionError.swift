@@ -1,3 +1,4 @@
+import Glibc
 import NIOCore
 import NIOSSL
 import NIOWebSocket
@@ -80,7 +81,19 @@ extension ConnectionError {
     } else if error is ChannelError {
       self = isOpen ? .lost(problem: "it is closed") : .unreachable(server: server, problem: "it ended the connection during the handshake")
     } else {
-      self = isOpen ? .lost(problem: text) : .unreachable(server: server, problem: text)
+      let words = Self.words(error)
+      self = isOpen ? .lost(problem: words) : .unreachable(server: server, problem: words)
+    }
+  }
+
+  /// What went wrong, without where in the networking library it did.
+  static func words(_ error: any Error) -> String {
+    switch error {
+    case ChannelError.connectTimeout(let limit): return "no answer within \(limit.nanoseconds / 1_000_000_000) s"
+    case let error as IOError:
+      let text = String(cString: strerror(error.errnoCode))
+      return text.prefix(1).lowercased() + text.dropFirst()
+    default: return "\(error)"
     }
   }
 

@@ -85,20 +85,12 @@ struct WebSocketClient: Sendable {
   private func problem(_ error: any Error) -> any Error {
     guard let error = error as? NIOConnectionError else { return error }
     if let first = error.connectionErrors.first {
-      return ConnectionError.unreachable(server: "\(server)", problem: Self.words(first.error))
+      return ConnectionError.unreachable(server: "\(server)", problem: ConnectionError.words(first.error))
     }
     if let lookup = error.dnsAError ?? error.dnsAAAAError {
-      return ConnectionError.unreachable(server: "\(server)", problem: "the name can't be resolved: \(Self.words(lookup))")
+      return ConnectionError.unreachable(server: "\(server)", problem: "the name can't be resolved: \(ConnectionError.words(lookup))")
     }
     return error
-  }
-
-  private static func words(_ error: any Error) -> String {
-    switch error {
-    case ChannelError.connectTimeout(let limit): "no answer within \(limit.nanoseconds / 1_000_000_000) s"
-    case let error as IOError: "\(error)"
-    default: "\(error)"
-    }
   }
 
   private func context(_ identity: NodeIdentity) throws -> NIOSSLContext {

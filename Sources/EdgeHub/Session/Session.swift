@@ -4,8 +4,9 @@ import Synchronization
 
 /// The messages over one connection, both ways, from its opening to its end.
 final class Session: Sendable {
-  /// Messages that wait here for the rate limit; more wait in the module's mailbox.
-  private static let queueCapacity = 256
+  /// Messages that wait here for the rate limit. More wait in the module's mailbox, and then acknowledgements wait behind them: it is far
+  /// more than a node has to say at a time.
+  static let queueCapacity = 8192
 
   struct Settings: Sendable {
     var heartbeat: Duration
@@ -30,6 +31,7 @@ final class Session: Sendable {
   private let mute: MuteWatch
   private let status: HubStatus
   private let queue = MessageQueue(capacity: queueCapacity)
+  private let limit: RateLimit
   private let requests = OpenRequests()
 
   init(
@@ -40,6 +42,7 @@ final class Session: Sendable {
     self.settings = settings
     self.channel = channel
     self.status = status
+    limit = RateLimit(rate: settings.messageQPS, burst: settings.messageBurst)
     delivery = Delivery(channel: channel, status: status, logger: logger)
   }
 
@@ -49,12 +52,15 @@ final class Session: Sendable {
   ///
   /// - Returns: false if the connection has ended.
   func submit(_ message: Message) async -> Bool {
-    // The cloud sends its next message when it has the acknowledgement of the last one.
+    // The cloud sends its next message when it has the acknowledgement of the last one: these pass all that wait.
     if message.operation == .response { return await send(message) == nil }
     if message.header.sync, !requests.add(message) { return false }
     if await queue.put(message) { return true }
     return !(message.header.sync ? requests.remove(message.id) : true)
   }
+
+  /// From now on messages don't wait for the rate limit.
+  func hurry() { limit.lift() }
 
   /// Nothing more is received, and no more comes to be sent; `run` returns when what was submitted is gone.
   func finish() {
@@ -117,14 +123,10 @@ final class Session: Sendable {
   }
 
   private func write() async -> Ending {
-    var bucket = TokenBucket(rate: settings.messageQPS, burst: settings.messageBurst, now: ContinuousClock.now)
     while let message = await queue.next() {
-      let delay = bucket.take(at: .now)
-      if delay > .zero {
-        do { try await Task.sleep(for: delay) } catch {
-          if !message.header.sync { status.noteDropped() }
-          return .cancelled
-        }
+      guard await limit.turn() else {
+        if !message.header.sync { status.noteDropped() }
+        return .cancelled
       }
       if let error = await send(message) { return .lost(error) }
       if message.header.sync { mute.noteRequest() }
