@@ -5,7 +5,8 @@ final class RateLimit: Sendable {
   private struct State {
     var bucket: TokenBucket<ContinuousClock.Instant>
     var isLifted = false
-    var wait: Task<Void, Never>?
+    var waits: [Int: Task<Void, Never>] = [:]
+    var nextWait = 0
   }
 
   private let state: Mutex<State>
@@ -13,31 +14,35 @@ final class RateLimit: Sendable {
   /// - Parameter rate: of turns a second; 0: no limit.
   init(rate: Int, burst: Int) { state = Mutex(State(bucket: TokenBucket(rate: rate, burst: burst, now: .now))) }
 
-  /// Returns when it is the caller's turn; false if the task was cancelled. For one caller at a time.
+  /// Returns when it is the caller's turn; false if the task was cancelled.
   func turn() async -> Bool {
-    let wait = state.withLock { state -> Task<Void, Never>? in
+    let wait = state.withLock { state -> (number: Int, task: Task<Void, Never>)? in
       guard !state.isLifted else { return nil }
       let delay = state.bucket.take(at: .now)
       guard delay > .zero else { return nil }
-      let wait = Task<Void, Never> { try? await Task.sleep(for: delay) }
-      state.wait = wait
-      return wait
+      let task = Task<Void, Never> { try? await Task.sleep(for: delay) }
+      state.nextWait += 1
+      state.waits[state.nextWait] = task
+      return (state.nextWait, task)
     }
     if let wait {
       await withTaskCancellationHandler {
-        await wait.value
+        await wait.task.value
       } onCancel: {
-        wait.cancel()
+        wait.task.cancel()
       }
+      state.withLock { $0.waits[wait.number] = nil }
     }
     return !Task.isCancelled
   }
 
   /// From now on nobody waits.
   func lift() {
-    state.withLock { state in
+    let waits = state.withLock { state in
       state.isLifted = true
-      return state.wait.take()
-    }?.cancel()
+      defer { state.waits = [:] }
+      return state.waits.values.map { $0 }
+    }
+    for wait in waits { wait.cancel() }
   }
 }

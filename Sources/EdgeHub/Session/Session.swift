@@ -31,7 +31,11 @@ final class Session: Sendable {
   private let mute: MuteWatch
   private let status: HubStatus
   private let queue = MessageQueue(capacity: queueCapacity)
+  /// Events tell people what happened; they must not keep the cloud from knowing how pods are.
+  private let events = MessageQueue(capacity: queueCapacity)
   private let limit: RateLimit
+  /// Events get at most half of what may be sent.
+  private let eventLimit: RateLimit
   private let requests = OpenRequests()
 
   init(
@@ -43,6 +47,8 @@ final class Session: Sendable {
     self.channel = channel
     self.status = status
     limit = RateLimit(rate: settings.messageQPS, burst: settings.messageBurst)
+    eventLimit = RateLimit(
+      rate: settings.messageQPS == 0 ? 0 : max(1, settings.messageQPS / 2), burst: max(1, settings.messageBurst / 2))
     delivery = Delivery(channel: channel, status: status, logger: logger)
   }
 
@@ -54,18 +60,23 @@ final class Session: Sendable {
   func submit(_ message: Message) async -> Bool {
     // The cloud sends its next message when it has the acknowledgement of the last one: these pass all that wait.
     if message.operation == .response { return await send(message) == nil }
+    if ObjectKey.type(ofResource: message.resource) == "event" { return await events.put(message) }
     if message.header.sync, !requests.add(message) { return false }
     if await queue.put(message) { return true }
     return !(message.header.sync ? requests.remove(message.id) : true)
   }
 
   /// From now on messages don't wait for the rate limit.
-  func hurry() { limit.lift() }
+  func hurry() {
+    limit.lift()
+    eventLimit.lift()
+  }
 
   /// Nothing more is received, and no more comes to be sent; `run` returns when what was submitted is gone.
   func finish() {
     connection.stopReceiving()
     queue.finish()
+    events.finish()
   }
 
   // MARK: Running
@@ -97,7 +108,7 @@ final class Session: Sendable {
   }
 
   private func answerOpenRequests(_ loss: ConnectionError?) {
-    let left = queue.close().count { !$0.header.sync }
+    let left = (queue.close() + events.close()).count { !$0.header.sync }
     if left > 0 { status.noteDropped(left) }
     for request in requests.close() { Self.refuse(request, channel, "\(loss ?? .ended)") }
   }
@@ -122,11 +133,27 @@ final class Session: Sendable {
     }
   }
 
+  /// Sends until both queues are empty and no more comes.
   private func write() async -> Ending {
+    await withTaskGroup(of: Ending.self) { tasks in
+      tasks.addTask { await self.write(self.queue, within: [self.limit]) }
+      tasks.addTask { await self.write(self.events, within: [self.eventLimit, self.limit]) }
+      for await ending in tasks {
+        if case .drained = ending { continue }
+        tasks.cancelAll()
+        return ending
+      }
+      return .drained
+    }
+  }
+
+  private func write(_ queue: MessageQueue, within limits: [RateLimit]) async -> Ending {
     while let message = await queue.next() {
-      guard await limit.turn() else {
-        if !message.header.sync { status.noteDropped() }
-        return .cancelled
+      for limit in limits {
+        guard await limit.turn() else {
+          if !message.header.sync { status.noteDropped() }
+          return .cancelled
+        }
       }
       if let error = await send(message) { return .lost(error) }
       if message.header.sync { mute.noteRequest() }
