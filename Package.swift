@@ -189,6 +189,14 @@ let package = Package(
       ],
       path: "Tests/cloudsim",
       swiftSettings: strict),
+    .executableTarget(
+      name: "fuzz",
+      dependencies: [
+        "Core", "KubernetesAPI", "MetaManager", "YAML",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Tests/fuzz",
+      swiftSettings: strict),
     .testTarget(
       name: "CloudSimulatorTests",
       dependencies: [

@@ -13,13 +13,16 @@ final class Complaints: Sendable {
 
   func note(_ problem: String, _ message: Message) {
     Counter(label: "edgecore_meta_rejected_messages_total").increment()
-    let kind = "\(problem) \(message.operation) \(ObjectKey.type(ofResource: message.resource) ?? "")"
+    // What comes from outside may be of any length.
+    let operation = message.operation.rawValue.prefix(40)
+    let kind = "\(problem) \(operation) \((ObjectKey.type(ofResource: message.resource) ?? "").prefix(40))"
     let isNew = seen.withLock { $0.count < Self.kindLimit && $0.insert(kind).inserted }
     guard isNew else { return }
     logger.warning(
       "\(problem) (told once)",
       metadata: [
-        "operation": "\(message.operation)", "resource": "\(message.resource)", "source": "\(message.route.source)", "id": "\(message.id)",
+        "operation": "\(operation)", "resource": "\(message.resource.prefix(200))", "source": "\(message.route.source.prefix(40))",
+        "id": "\(message.id.prefix(40))",
       ])
   }
 }
