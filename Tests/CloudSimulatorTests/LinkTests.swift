@@ -69,7 +69,7 @@ struct LinkTests {
 
   @Test
   func onlyKeepalivesKeepAConnectionAlive() async throws {
-    try await withNode({ $0.keepaliveTimeout = .milliseconds(600) }) { cloud, node in
+    try await withNode({ $0.keepaliveTimeout = .seconds(3) }) { cloud, node in
       let talk = Task {
         while !Task.isCancelled, node.isOpen {
           node.send(Message(route: .init(source: "edged", group: "meta", operation: .query, resource: "default/configmap/none")))
