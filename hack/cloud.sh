@@ -64,7 +64,8 @@ case $command in
     fi
     read -r https websocket <"$dir/log"
     cat <<T
-The cloud runs (process $(cat "$dir/pid"), folder $dir). A node joins with this in its edgecore.yaml:
+The cloud runs (process $(cat "$dir/pid"), folder $dir). A node joins with this in its edgecore.yaml
+(the token serves for a day; hack/cloud.sh token prints a new one):
 
 modules:
   edgeHub:
@@ -79,6 +80,7 @@ modules:
 
 Try: hack/cloud.sh get nodes; hack/cloud.sh apply conf/examples/hello.yaml; hack/cloud.sh get pods
 T
+    case $host in 127.*) echo "Nodes of other machines reach a cloud that was started with --host and an address of this one." ;; esac
     ;;
   down)
     [ -d "$dir" ] || exit 0

@@ -41,7 +41,7 @@ final class CloudLink: Sendable {
       server: ServerAddress(configuration.websocket.server), path: "/\(configuration.projectID)/\(nodeName)/events",
       headers: ["node_id": nodeName, "project_id": configuration.projectID, "ConnectionUse": "msg"],
       handshakeTimeout: Int(configuration.websocket.handshakeTimeout), writeDeadline: Int(configuration.websocket.writeDeadline),
-      group: group)
+      messageLimit: timing.messageLimit, group: group)
   }
 
   /// The open connection.

@@ -1,6 +1,6 @@
 import Core
 
-/// How long things may take. Tests are in more of a hurry.
+/// How long things may take, and how big they may be. Tests are in more of a hurry, and content with less.
 struct HubTiming: Sendable {
   /// Between tries to get a certificate.
   var enrollment = Backoff(initial: .seconds(1), maximum: .seconds(30))
@@ -14,4 +14,6 @@ struct HubTiming: Sendable {
   var muteLimit: Duration = .seconds(60)
   /// For what is left in the mailbox when the module stops.
   var drainLimit: Duration = .seconds(2)
+  /// Of a message from the cloud, bytes.
+  var messageLimit = WebSocketConnection.messageLimit
 }

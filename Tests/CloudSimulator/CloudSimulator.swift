@@ -186,7 +186,7 @@ public final class CloudSimulator: Sendable {
     await websocket.close()
   }
 
-  /// Listens again, on the same ports.
+  /// Listens again, on the same ports; nothing happens if it does.
   public func restore() async throws {
     try await https.open()
     do {

@@ -49,7 +49,9 @@ final class Listener: Sendable {
 
   var port: Int { state.withLock { $0.port } }
 
+  /// Listens, unless it does already.
   func open() async throws {
+    if state.withLock({ $0.server != nil }) { return }
     let bootstrap = ServerBootstrap(group: group).serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
       .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
       .childChannelInitializer { [self] channel in

@@ -69,7 +69,7 @@ struct LinkTests {
 
   @Test
   func onlyKeepalivesKeepAConnectionAlive() async throws {
-    try await withNode({ $0.keepaliveTimeout = .milliseconds(600) }) { cloud, node in
+    try await withNode({ $0.keepaliveTimeout = .seconds(3) }) { cloud, node in
       let talk = Task {
         while !Task.isCancelled, node.isOpen {
           node.send(Message(route: .init(source: "edged", group: "meta", operation: .query, resource: "default/configmap/none")))
@@ -116,6 +116,8 @@ struct LinkTests {
       await node.waitUntilClosed()
       #expect(cloud.connectedNodes.isEmpty)
       let identity = try await { () async throws -> TestNode.Identity in
+        try await cloud.restore()
+        // Once more changes nothing.
         try await cloud.restore()
         return try await TestNode.join(cloud, "edge-1")
       }()

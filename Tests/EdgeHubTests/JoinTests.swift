@@ -114,7 +114,7 @@ import Testing
   }
 
   @Test func `renews its certificate and connects again with the new one`() async throws {
-    try await withCloud({ $0.certificateLife = .seconds(10) }) { cloud in
+    try await withCloud({ $0.certificateLife = .seconds(20) }) { cloud in
       let folder = try Folder()
       let node = try TestHub(cloud, token: cloud.token, folder: folder)
       try await node.run { node in

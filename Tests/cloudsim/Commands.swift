@@ -1,5 +1,4 @@
 import ArgumentParser
-import FoundationEssentials
 import YAML
 
 struct Apply: AsyncParsableCommand {
@@ -10,16 +9,18 @@ struct Apply: AsyncParsableCommand {
   @Option(name: .shortAndLong, help: "The namespace of objects that name none.")
   var namespace: String?
 
+  @Option(name: .shortAndLong, help: ArgumentHelp("The same as the argument, as kubectl has it.", valueName: "file"))
+  var filename: String?
+
   @Argument(help: "The file; - is the standard input.")
-  var file: String
+  var file: String?
+
+  mutating func validate() throws {
+    guard (file == nil) != (filename == nil) else { throw ValidationError("give one file; - is the standard input") }
+  }
 
   mutating func run() async throws {
-    var bytes: [UInt8]
-    do {
-      bytes = file == "-" ? Array(try FileHandleInput.readAll()) : Array(try Data(contentsOf: URL(filePath: file)))
-    } catch {
-      throw CommandFailure("can't read \(file): \(error)")
-    }
+    var bytes = try InputFile.read(file ?? filename ?? "-")
     if let namespace {
       let documents = try YAML.documents(bytes).map(\.value).filter { $0 != .null }
       bytes = JSONValue.object([
@@ -36,13 +37,15 @@ struct Apply: AsyncParsableCommand {
 struct Get: AsyncParsableCommand {
   static let configuration = CommandConfiguration(abstract: "Show objects.")
 
+  enum Output: String, CaseIterable, ExpressibleByArgument { case table, json }
+
   @OptionGroup var cloud: CloudOptions
 
   @Option(name: .shortAndLong, help: "Only of this namespace; for one object default is meant.")
   var namespace: String?
 
-  @Option(name: .shortAndLong, help: "json for all that there is.")
-  var output = "table"
+  @Option(name: .shortAndLong, help: "json shows all that there is.")
+  var output = Output.table
 
   @Argument(help: "pods, nodes, configmaps, events …")
   var kind: String
@@ -54,11 +57,11 @@ struct Get: AsyncParsableCommand {
     var objects: [JSONValue]
     if let name {
       objects = [try await cloud.client.json("GET", "/objects/\(kind)/\(namespace ?? "default")/\(name)")]
-      if output == "json" { return print(objects[0].jsonText(pretty: true)) }
+      if output == .json { return print(objects[0].jsonText(pretty: true)) }
     } else {
       objects = try await cloud.client.json("GET", "/objects/\(kind)").array ?? []
       if let namespace { objects = objects.filter { $0["metadata"]?["namespace"]?.string == namespace } }
-      if output == "json" {
+      if output == .json {
         return print(
           JSONValue.object([
             .init("kind", .string("List")), .init("apiVersion", .string("v1")), .init("items", .array(objects)),
@@ -75,14 +78,17 @@ struct Delete: AsyncParsableCommand {
 
   @OptionGroup var cloud: CloudOptions
 
-  @Option(name: .shortAndLong)
+  @Option(name: .shortAndLong, help: "The object's namespace.")
   var namespace = "default"
 
   @Option(help: "Seconds that a pod has to end; 0 takes it away at once.")
   var gracePeriod: Int64?
 
-  @Argument var kind: String
-  @Argument var name: String
+  @Argument(help: "pod, node, configmap …")
+  var kind: String
+
+  @Argument(help: "The object's name.")
+  var name: String
 
   mutating func run() async throws {
     let query = gracePeriod.map { "?gracePeriod=\($0)" } ?? ""
@@ -114,7 +120,10 @@ struct Cut: AsyncParsableCommand {
 
   @OptionGroup var cloud: CloudOptions
 
-  mutating func run() async throws { try await cloud.client.call("POST", "/cut") }
+  mutating func run() async throws {
+    try await cloud.client.call("POST", "/cut")
+    print("the cloud is away; restore brings it back")
+  }
 }
 
 struct Restore: AsyncParsableCommand {
@@ -122,7 +131,10 @@ struct Restore: AsyncParsableCommand {
 
   @OptionGroup var cloud: CloudOptions
 
-  mutating func run() async throws { try await cloud.client.call("POST", "/restore") }
+  mutating func run() async throws {
+    try await cloud.client.call("POST", "/restore")
+    print("the cloud is back; nodes come again within seconds")
+  }
 }
 
 struct Messages: AsyncParsableCommand {
@@ -143,11 +155,6 @@ struct Unacknowledged: AsyncParsableCommand {
   mutating func run() async throws {
     for item in try await cloud.client.json("GET", "/unacknowledged").array ?? [] { print(item.jsonText()) }
   }
-}
-
-/// The standard input.
-enum FileHandleInput {
-  static func readAll() throws -> Data { try Data(contentsOf: URL(filePath: "/dev/stdin")) }
 }
 
 extension JSONValue {

@@ -31,7 +31,9 @@ enum Control {
       Route("GET", "/objects/{kind}") { request in .json(JSONValue.array(cloud.list(request.parameters["kind"] ?? "")).jsonBytes()) },
       Route("GET", "/objects/{kind}/{namespace}/{name}") { request in
         let (kind, namespace, name) = place(request)
-        guard let object = cloud.get(kind, namespace: namespace, name: name) else { throw ServerError.notFound("no \(kind) \(name)") }
+        guard let object = cloud.get(kind, namespace: namespace, name: name) else {
+          throw ServerError.notFound("\(kind) \"\(name)\" not found")
+        }
         return .json(object.jsonBytes())
       },
       Route("DELETE", "/objects/{kind}/{namespace}/{name}") { request in

@@ -76,8 +76,12 @@ extension ConnectionError {
       self = .untrustedServer(server: server, problem: "it is not of the node's CA, or not valid at this time")
     } else if let alert = Self.certificateAlerts.first(where: { text.contains($0.name) }) {
       self = .certificateRefused(server: server, problem: alert.meaning)
+    } else if case NIOSSLError.uncleanShutdown = error, isOpen {
+      self = .lost(problem: "the cloud ended it without a goodbye")
     } else if error is NIOSSLError || error is BoringSSLError {
       self = isOpen ? .lost(problem: Self.brief(text)) : .tls(server: server, problem: Self.brief(text))
+    } else if case ChannelError.connectTimeout = error {
+      self = .unreachable(server: server, problem: Self.words(error))
     } else if error is ChannelError {
       self = isOpen ? .lost(problem: "it is closed") : .unreachable(server: server, problem: "it ended the connection during the handshake")
     } else {

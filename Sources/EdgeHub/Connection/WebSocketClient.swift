@@ -14,6 +14,8 @@ struct WebSocketClient: Sendable {
   let handshakeTimeout: Int
   /// Seconds.
   let writeDeadline: Int
+  /// Of a message from the cloud, bytes.
+  let messageLimit: Int
   let group: any EventLoopGroup
 
   private enum Outcome: Sendable {
@@ -77,7 +79,7 @@ struct WebSocketClient: Sendable {
     } catch {
       attempt.cancel()
       if error is CancellationError { throw error }
-      throw ConnectionError(problem(error), server: "\(server)", isOpen: false, limit: WebSocketConnection.messageLimit)
+      throw ConnectionError(problem(error), server: "\(server)", isOpen: false, limit: messageLimit)
     }
   }
 
@@ -110,7 +112,7 @@ struct WebSocketClient: Sendable {
   }
 
   private func upgrade(_ channel: any Channel, onActivity: @escaping @Sendable () -> Void) throws -> EventLoopFuture<Outcome> {
-    let limit = WebSocketConnection.messageLimit
+    let limit = messageLimit
     let upgrader = NIOTypedWebSocketClientUpgrader<Outcome>(maxFrameSize: limit) { [server, writeDeadline] channel, _ in
       channel.eventLoop.makeCompletedFuture {
         // From here on it is read when somebody waits for a message.
