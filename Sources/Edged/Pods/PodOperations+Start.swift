@@ -82,6 +82,7 @@ extension PodOperations {
 
   private func sandboxConfig(_ pod: Pod, attempt: UInt32, isNew: Bool) throws -> CRIPodSandboxConfig {
     do {
+      if isNew, let name = pod.spec.runtimeClassName, !name.isEmpty { throw UnknownRuntimeClass(name: name) }
       let dns = try blueprint.dns(of: pod)
       for event in dns.events where isNew && event.subject == .pod {
         events.record(pod, fieldPath: nil, .warning, reason: event.reason.rawValue, message: event.message)
@@ -93,6 +94,12 @@ extension PodOperations {
       recordSandboxFailure(pod, error)
       throw error
     }
+  }
+
+  /// Runtime classes don't reach the node: nothing says which handler one stands for.
+  private struct UnknownRuntimeClass: Error, CustomStringConvertible {
+    var name: String
+    var description: String { "RuntimeClass \"\(name)\" not found" }
   }
 
   private func createSandbox(_ pod: Pod, _ config: CRIPodSandboxConfig) async throws -> SandboxRecord {

@@ -1,0 +1,67 @@
+import KubernetesAPI
+
+extension PodTable {
+  /// Decides whether a pod may start, and does what follows if it may not yet.
+  /// - Returns: nil as long as the pod has to wait; otherwise whether, and why, it is refused.
+  func admit(_ wish: WishedPod, isRunning: Bool) async -> AdmissionRejection?? {
+    let pod = wish.pod
+    // What runs runs on, and what has ended or is to end needs no room.
+    if isRunning || pod.isBeingDeleted || pod.status?.phase?.isTerminal == true {
+      book.forget(pod.uid)
+      return .some(nil)
+    }
+    let decision = book.decide(
+      pod, mayWait: wish.source == .manifests, beside: active, wasAdmitted: pod.status?.startTime != nil, admission())
+    switch decision {
+    case .admitted: return .some(nil)
+    case .refused(let rejection): return .some(rejection)
+    case .heldBack(let rejection): tellHeldBack(pod, rejection)
+    case .waits(let victims):
+      if !victims.isEmpty {
+        logger.notice(
+          "making room for a critical pod",
+          metadata: ["pod": "\(pod.fullName)", "victims": "\(victims.map(\.fullName).joined(separator: " "))"])
+      }
+      for victim in victims { await evict(victim) }
+    }
+    return nil
+  }
+
+  /// A pod that the node doesn't take now counts as failed until it does.
+  private func tellHeldBack(_ pod: Pod, _ rejection: AdmissionRejection) {
+    var failed = PodStatus()
+    failed.phase = .failed
+    failed.reason = rejection.reason
+    failed.message = rejection.statusMessage
+    let before = operations.statuses.status(of: pod.uid)
+    if before?.message == failed.message { return }
+    failed.startTime = before?.startTime
+    failed.conditions = before?.conditions
+    operations.events.record(pod, fieldPath: nil, .warning, reason: rejection.reason, message: rejection.message)
+    let builder = PodStatusBuilder(
+      pod: pod, node: operations.node, qosClass: QOSClass.of(pod), scheme: operations.runtime.scheme,
+      record: PodRecord(uid: pod.uid, name: pod.name, namespace: pod.namespace), previous: failed, waiting: [:], probes: [:],
+      terminationMessages: [:], isEnding: true, isStopped: true, now: .now)
+    operations.statuses.put(builder.build(), of: pod.uid)
+    operations.reports?.statusChanged(of: pod.uid)
+  }
+
+  private func evict(_ pod: Pod) async {
+    operations.events.record(pod, fieldPath: nil, .warning, reason: Preemption.reason, message: Preemption.message)
+    await workers[pod.uid]?.end(
+      reason: Preemption.reason, message: Preemption.message, disruption: Preemption.conditionMessage)
+  }
+
+  // MARK: Trying again
+
+  /// The node changed in a way that may let pods in.
+  nonisolated func reconsider() { retry.signal() }
+
+  /// Asks again about pods that wait, when others end and now and then besides, until the table stops.
+  func retryAdmission() async {
+    while !isStopping, !Task.isCancelled {
+      await retry.wait(until: book.isEmpty ? nil : .now + Self.admissionInterval)
+      if !book.isEmpty { await startMissing() }
+    }
+  }
+}
