@@ -154,7 +154,7 @@ final class EdgedNode: Sendable {
   private func followManifests() async {
     // Pods can only be adopted, or told to be orphans, once the engine has said what runs.
     await view.waitUntilListed()
-    // Where they may run depends on what the cluster made of the node.
+    // Which pods the node takes depends on what the cluster made of it.
     if let metadata { await nodeObject.read(metadata) }
     for await snapshot in staticPods.snapshots() {
       let before = Set(manifestProblems)
@@ -171,7 +171,6 @@ final class EdgedNode: Sendable {
   private func followCloud() async {
     guard let metadata, let reports = operations.reports, let mirrors else { return }
     let name = operations.node.name
-    await nodeObject.read(metadata)
     await withTaskGroup(of: Void.self) { tasks in
       tasks.addTask { await self.nodeObject.run(metadata) { self.pods.reconsider() } }
       tasks.addTask { await reports.run() }
@@ -181,6 +180,8 @@ final class EdgedNode: Sendable {
         tasks.addTask { await EventReports(client: metadata, events: self.events, logger: self.logger).run() }
       }
       tasks.addTask {
+        // A pod that the node refuses has failed for good, so that has to be known first.
+        await self.nodeObject.readWhenPossible(metadata)
         await CloudPods(
           client: metadata, nodeName: name, pods: self.pods, view: self.view, reports: reports, mirrors: mirrors, logger: self.logger
         ).run()

@@ -26,16 +26,17 @@ struct AdmissionBook: Sendable {
   /// - Parameters:
   ///   - mayWait: A refusal now is none for ever: nobody else can replace the pod.
   ///   - active: The pods that run or are about to.
+  ///   - leaving: UIDs of those of them that end anyway.
   ///   - wasAdmitted: See `PodAdmission`.
   mutating func decide(
-    _ pod: Pod, mayWait: Bool, beside active: [Pod], wasAdmitted: Bool = false, _ admission: PodAdmission
+    _ pod: Pod, mayWait: Bool, beside active: [Pod], leaving: Set<String> = [], wasAdmitted: Bool = false, _ admission: PodAdmission
   ) -> Decision {
     let others = active.filter { $0.uid != pod.uid }
     evicted.formIntersection(others.map(\.uid))
-    let staying = others.filter { !evicted.contains($0.uid) }
+    let staying = others.filter { !evicted.contains($0.uid) && !leaving.contains($0.uid) }
     let expected = staying + reserved.values.filter { $0.uid != pod.uid }
     guard let rejection = admission.rejection(of: pod, beside: expected, wasAdmitted: wasAdmitted) else {
-      if evicted.isEmpty || admission.rejection(of: pod, beside: others, wasAdmitted: wasAdmitted) == nil {
+      if staying.count == others.count || admission.rejection(of: pod, beside: others, wasAdmitted: wasAdmitted) == nil {
         forget(pod.uid)
         return .admitted
       }

@@ -18,10 +18,21 @@ final class NodeObjectView: Sendable {
 
   var traits: NodeTraits { state.withLock { $0 } }
 
-  /// Reads the Node object. Without one, or if the store doesn't answer, all stays as it is.
-  func read(_ client: MetadataClient) async {
-    guard let object = try? await client.get(key, deadline: Self.readDeadline) else { return }
-    _ = take(object)
+  /// Reads the Node object. Without one, all stays as it is.
+  /// - Returns: false if the store isn't there to be asked.
+  @discardableResult
+  func read(_ client: MetadataClient) async -> Bool {
+    do {
+      _ = take(try await client.get(key, deadline: Self.readDeadline))
+      return true
+    } catch {
+      return (error as? MetadataError)?.kind != .unavailable
+    }
+  }
+
+  /// Reads the Node object as soon as the store is there.
+  func readWhenPossible(_ client: MetadataClient) async {
+    while !(await read(client)), !Task.isCancelled { try? await Task.sleep(for: .seconds(1)) }
   }
 
   /// Follows the Node object until the task is cancelled.

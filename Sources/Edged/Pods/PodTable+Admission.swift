@@ -1,30 +1,34 @@
 import KubernetesAPI
 
 extension PodTable {
+  enum Admission: Sendable {
+    case start
+    case fail(AdmissionRejection)
+    /// Nothing happens to the pod for now.
+    case wait
+  }
+
   /// Decides whether a pod may start, and does what follows if it may not yet.
-  /// - Returns: nil as long as the pod has to wait; otherwise whether, and why, it is refused.
-  func admit(_ wish: WishedPod, isRunning: Bool) async -> AdmissionRejection?? {
+  func admit(_ wish: WishedPod, isRunning: Bool) async -> Admission {
     let pod = wish.pod
     // What runs runs on, and what has ended or is to end needs no room.
     if isRunning || pod.isBeingDeleted || pod.status?.phase?.isTerminal == true {
       book.forget(pod.uid)
-      return .some(nil)
+      return .start
     }
     let decision = book.decide(
-      pod, mayWait: wish.source == .manifests, beside: active, wasAdmitted: pod.status?.startTime != nil, admission())
+      pod, mayWait: wish.source == .manifests, beside: active, leaving: leaving, wasAdmitted: pod.status?.startTime != nil, admission())
     switch decision {
-    case .admitted: return .some(nil)
-    case .refused(let rejection): return .some(rejection)
+    case .admitted: return .start
+    case .refused(let rejection): return .fail(rejection)
     case .heldBack(let rejection): tellHeldBack(pod, rejection)
     case .waits(let victims):
-      if !victims.isEmpty {
-        logger.notice(
-          "making room for a critical pod",
-          metadata: ["pod": "\(pod.fullName)", "victims": "\(victims.map(\.fullName).joined(separator: " "))"])
-      }
+      logger.info(
+        "the pod waits for others to end",
+        metadata: ["pod": "\(pod.fullName)", "evicting": "\(victims.map(\.fullName).joined(separator: " "))"])
       for victim in victims { await evict(victim) }
     }
-    return nil
+    return .wait
   }
 
   /// A pod that the node doesn't take now counts as failed until it does.

@@ -146,9 +146,14 @@ actor PodTable {
         continue
       }
       // What is wished may change during each wait.
-      guard let wish = wished[pod.uid], let refusal = await admit(wish, isRunning: running.contains(pod.uid)) else { continue }
+      guard let wish = wished[pod.uid] else { continue }
+      let admission = await admit(wish, isRunning: running.contains(pod.uid))
       guard isMissing(pod), !isStopping else { continue }
-      start(wish, refusal)
+      switch admission {
+      case .start: start(wish, nil)
+      case .fail(let rejection): start(wish, rejection)
+      case .wait: break
+      }
     }
     // Who looks after those who wait may sleep without an end.
     if nobodyWaited, !book.isEmpty { retry.signal() }
@@ -161,6 +166,11 @@ actor PodTable {
     workers.keys.compactMap { uid in
       operations.statuses.status(of: uid)?.phase?.isTerminal == true ? nil : (wished[uid] ?? ending[uid])?.pod
     }
+  }
+
+  /// UIDs of those that are on their way out anyway.
+  var leaving: Set<String> {
+    Set(ending.keys).union(wished.values.lazy.map(\.pod).filter(\.isBeingDeleted).map(\.uid))
   }
 
   private func start(_ wish: WishedPod, _ refusal: AdmissionRejection?) {
