@@ -118,7 +118,7 @@ struct AdmissionTests {
     (Taint(key: "out", value: "x", effect: "NoExecute"), "[]", false), (Taint(key: "out", value: "x", effect: "NoSchedule"), "[]", true),
     (Taint(key: "out", value: "x", effect: "NoExecute"), "[{key: out, value: x}]", true),
     (Taint(key: "out", value: "x", effect: "NoExecute"), "[{key: out, operator: Equal, value: x, effect: NoExecute}]", true),
-    (Taint(key: "out", value: "x", effect: "NoExecute"), "[{key: out, value: y}]", false),
+    (Taint(key: "out", value: "x", effect: "NoExecute"), "[{key: out, value: z}]", false),
     (Taint(key: "out", effect: "NoExecute"), "[{key: out}]", true),
     (Taint(key: "out", value: "x", effect: "NoExecute"), "[{key: out, operator: Exists, effect: NoSchedule}]", false),
     (Taint(key: "out", value: "x", effect: "NoExecute"), "[{key: in, operator: Exists}, {operator: Exists, tolerationSeconds: 3}]", true),
@@ -170,7 +170,10 @@ struct AdmissionTests {
 
   @Test(arguments: [
     "{initContainers: [{name: i, resources: {requests: {cpu: 4}}}], containers: [{name: a, resources: {requests: {cpu: 1}}}]}",
-    "{initContainers: [{name: s, restartPolicy: Always, resources: {requests: {cpu: 2}}}], containers: [{name: a, resources: {requests: {cpu: 2}}}]}",
+    """
+    initContainers: [{name: s, restartPolicy: Always, resources: {requests: {cpu: 2}}}]
+    containers: [{name: a, resources: {requests: {cpu: 2}}}]
+    """,
     "{overhead: {cpu: 3}, containers: [{name: a, resources: {requests: {cpu: 1}}}]}",
     "{resources: {requests: {cpu: 4}}, containers: [{name: a}]}", "containers: [{name: a, resources: {limits: {cpu: 4}}}]",
   ])
