@@ -194,6 +194,7 @@ struct PodTableAdmissionTests {
       #expect(condition?.status == "True" && condition?.reason == "TerminationByKubelet")
       #expect(victim.conditions?.first { $0.type == "Ready" }?.reason == "PodFailed")
       #expect(try await status(of: critical, in: statuses) { $0.startTime != nil }.phase == .pending)
+      #expect(events.events.contains("Warning Preempting Preempted in order to admit critical pod"))
     }
   }
 
@@ -209,6 +210,18 @@ struct PodTableAdmissionTests {
       await table.wish(for: [wish(second, .manifests)], from: .manifests)
       let admitted = try await status(of: second, in: statuses) { $0.phase == .pending }
       #expect(admitted.reason == nil && admitted.message == nil)
+    }
+  }
+
+  @Test func aPodOfAnUnknownRuntimeClassGetsNoSandbox() async throws {
+    try await withTable { table, statuses, events in
+      let pod = try Fixture.pod("classy", "{runtimeClassName: gvisor, containers: [{name: a}]}")
+      await table.wish(for: wish(pod, .cloud))
+      let told = #"Warning FailedCreatePodSandBox Failed to create pod sandbox: RuntimeClass "gvisor" not found"#
+      let deadline = ContinuousClock.now + .seconds(60)
+      while !events.events.contains(told), ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(5)) }
+      #expect(events.events.contains(told), "\(events.events)")
+      #expect(statuses.status(of: pod.uid)?.phase == .pending)
     }
   }
 

@@ -20,6 +20,11 @@ extension PodOperations {
   /// Makes everything that the pod's containers need: directories, control group, volumes and, if `newSandboxAttempt` is given, a
   /// sandbox.
   func prepare(_ pod: Pod, _ record: PodRecord, newSandboxAttempt: UInt32?) async throws -> PodSetup {
+    if newSandboxAttempt != nil, let name = pod.spec.runtimeClassName, !name.isEmpty {
+      let error = UnknownRuntimeClass(name: name)
+      recordSandboxFailure(pod, error)
+      throw error
+    }
     try telling(pod, "FailedToMakePodDataDirectories", "error making pod data directories") {
       try PodDirectories(paths: paths).create(for: pod)
     }
@@ -82,7 +87,6 @@ extension PodOperations {
 
   private func sandboxConfig(_ pod: Pod, attempt: UInt32, isNew: Bool) throws -> CRIPodSandboxConfig {
     do {
-      if isNew, let name = pod.spec.runtimeClassName, !name.isEmpty { throw UnknownRuntimeClass(name: name) }
       let dns = try blueprint.dns(of: pod)
       for event in dns.events where isNew && event.subject == .pod {
         events.record(pod, fieldPath: nil, .warning, reason: event.reason.rawValue, message: event.message)

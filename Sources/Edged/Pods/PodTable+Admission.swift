@@ -31,6 +31,18 @@ extension PodTable {
     return .wait
   }
 
+  /// The pods that have workers and aren't over.
+  var active: [Pod] {
+    workers.keys.compactMap { uid in
+      operations.statuses.status(of: uid)?.phase?.isTerminal == true ? nil : (wished[uid] ?? ending[uid])?.pod
+    }
+  }
+
+  /// UIDs of those that are on their way out anyway.
+  var leaving: Set<String> {
+    Set(ending.keys).union(wished.values.lazy.map(\.pod).filter(\.isBeingDeleted).map(\.uid))
+  }
+
   /// A pod that the node doesn't take now counts as failed until it does.
   private func tellHeldBack(_ pod: Pod, _ rejection: AdmissionRejection) {
     var failed = PodStatus()

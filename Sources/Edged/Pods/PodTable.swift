@@ -18,9 +18,9 @@ actor PodTable {
   nonisolated let retry = Wakeup()
   private(set) var workers: [String: PodWorker] = [:]
   private var names: [String: String] = [:]
-  private var wished: [String: WishedPod] = [:]
+  private(set) var wished: [String: WishedPod] = [:]
   /// The pods of workers that end; what describes them must outlive the wish.
-  private var ending: [String: WishedPod] = [:]
+  private(set) var ending: [String: WishedPod] = [:]
   /// Until all who wish for pods have spoken, pods that nobody wished for may still be wanted.
   private var silentSources: Set<PodSource>
   private(set) var isStopping = false
@@ -160,18 +160,6 @@ actor PodTable {
   }
 
   private func isMissing(_ pod: Pod) -> Bool { wished[pod.uid] != nil && workers[pod.uid] == nil && names[pod.fullName] == nil }
-
-  /// The pods that have workers and aren't over.
-  var active: [Pod] {
-    workers.keys.compactMap { uid in
-      operations.statuses.status(of: uid)?.phase?.isTerminal == true ? nil : (wished[uid] ?? ending[uid])?.pod
-    }
-  }
-
-  /// UIDs of those that are on their way out anyway.
-  var leaving: Set<String> {
-    Set(ending.keys).union(wished.values.lazy.map(\.pod).filter(\.isBeingDeleted).map(\.uid))
-  }
 
   private func start(_ wish: WishedPod, _ refusal: AdmissionRejection?) {
     let uid = wish.pod.uid
