@@ -21,6 +21,7 @@ final class EdgedNode: Sendable {
   private let probeClient: HTTPClient
   private let metadata: MetadataClient?
   private let mirrors: MirrorPods?
+  private let nodeObject: NodeObjectView
   private let agentVersion: String
   private let logger: Logger
 
@@ -68,9 +69,17 @@ final class EdgedNode: Sendable {
       security: SecurityContextBuilder(
         seccompRoot: paths.seccomp, seccompDefault: configuration.usesSeccompDefault,
         thermalThrottlePaths: NodeMachine.thermalThrottlePaths()),
+      clusterDNS: kubelet.clusterDNS, clusterDomain: kubelet.clusterDomain, resolvConf: kubelet.resolvConf, hostIPs: hostIPs)
+    let registration = NodeObject.registration(
+      name: name, configuration: configuration, architecture: NodeSystem.architecture(machine: NodeMachine.hardwareName()),
+      status: NodeStatus())
+    let nodeObject = NodeObjectView(name: name, registration: registration)
+    self.nodeObject = nodeObject
+    let admission = PodAdmission(
+      node: nodeObject.traits, allocatable: facts.allocatable,
       sysctls: try SysctlAllowlist(unsafe: kubelet.allowedUnsafeSysctls, kernel: NodeMachine.kernelVersion()),
-      clusterDNS: kubelet.clusterDNS, clusterDomain: kubelet.clusterDomain, resolvConf: kubelet.resolvConf, hostIPs: hostIPs,
-      hostHasAppArmor: access("/sys/module/apparmor/parameters/enabled", F_OK) == 0, engineFeatures: try await runtime.features())
+      hostHasAppArmor: access("/sys/module/apparmor/parameters/enabled", F_OK) == 0,
+      engineSupportsGroupsPolicy: try await runtime.features().supplementalGroupsPolicy)
     let statuses = StatusStore()
     let reports = metadata.map { PodReports(client: $0, statuses: statuses, logger: logger) }
     if let metadata, let reports {
@@ -92,7 +101,13 @@ final class EdgedNode: Sendable {
       volumes: PodVolumes(paths: paths), objects: PodObjectSource(client: metadata, logger: logger), cgroups: cgroups, blueprint: blueprint,
       links: ContainerLogLinks(directory: paths.containerLogs), agentStarted: .now, logger: logger)
     let sources: Set<PodSource> = metadata == nil ? [.manifests] : [.manifests, .cloud]
-    let pods = PodTable(operations: operations, sources: sources, logger: logger)
+    let pods = PodTable(
+      operations: operations,
+      admission: {
+        var admission = admission
+        admission.node = nodeObject.traits
+        return admission
+      }, sources: sources, logger: logger)
     table.withLock { $0 = pods }
     self.pods = pods
     staticPods = StaticPodSource(path: kubelet.staticPodPath, nodeName: name, checkInterval: kubelet.fileCheckFrequency.duration)
@@ -139,6 +154,8 @@ final class EdgedNode: Sendable {
   private func followManifests() async {
     // Pods can only be adopted, or told to be orphans, once the engine has said what runs.
     await view.waitUntilListed()
+    // Which pods the node takes depends on what the cluster made of it.
+    if let metadata { await nodeObject.read(metadata) }
     for await snapshot in staticPods.snapshots() {
       let before = Set(manifestProblems)
       problems.withLock { $0 = snapshot.problems }
@@ -155,6 +172,7 @@ final class EdgedNode: Sendable {
     guard let metadata, let reports = operations.reports, let mirrors else { return }
     let name = operations.node.name
     await withTaskGroup(of: Void.self) { tasks in
+      tasks.addTask { await self.nodeObject.run(metadata) { self.pods.reconsider() } }
       tasks.addTask { await reports.run() }
       tasks.addTask { await mirrors.run() }
       tasks.addTask { await self.nodeReporter(metadata).run() }
@@ -162,6 +180,8 @@ final class EdgedNode: Sendable {
         tasks.addTask { await EventReports(client: metadata, events: self.events, logger: self.logger).run() }
       }
       tasks.addTask {
+        // A pod that the node refuses has failed for good, so that has to be known first.
+        await self.nodeObject.readWhenPossible(metadata)
         await CloudPods(
           client: metadata, nodeName: name, pods: self.pods, view: self.view, reports: reports, mirrors: mirrors, logger: self.logger
         ).run()

@@ -156,8 +156,7 @@ func objectOperations(
   let resources = ResourceRules(cgroupV2: true, swapAccounting: false, hugepageSizes: [], memoryCapacity: 1 << 30)
   let blueprint = PodBlueprint(
     paths: test.paths, resources: resources, security: SecurityContextBuilder(seccompRoot: test.paths.seccomp),
-    sysctls: try SysctlAllowlist(kernel: KernelVersion(major: 6, minor: 1)), clusterDNS: [], clusterDomain: "", resolvConf: "",
-    hostIPs: [], hostHasAppArmor: false, engineFeatures: CRIRuntimeFeatures())
+    clusterDNS: [], clusterDomain: "", resolvConf: "", hostIPs: [])
   let amounts = ["cpu": Quantity(value: 4), "memory": Quantity(value: 1 << 30)]
   return PodOperations(
     runtime: runtime, view: RuntimeView(runtime: runtime, logger: logger),

@@ -11,7 +11,7 @@ enum PodStatusPatch {
 
   static func bytes(_ status: PodStatus, uid: String) throws -> [UInt8] {
     var own = status
-    own.conditions = status.conditions?.filter { PodConditions.owned.contains($0.type) }
+    own.conditions = status.conditions?.filter(PodConditions.isOwn)
     var value = try JSONValue(encoding: own)
     for field in clearable where value[field] == nil { value[field] = .null }
     for list in ["podIPs", "hostIPs"] { value[list] = .array([replace] + (value[list]?.array ?? [])) }

@@ -6,23 +6,14 @@ struct PodBlueprint: Sendable {
   var paths: NodePaths
   var resources: ResourceRules
   var security: SecurityContextBuilder
-  var sysctls: SysctlAllowlist
   var clusterDNS: [String]
   var clusterDomain: String
   /// The node's resolv.conf; "" for none.
   var resolvConf: String
   var hostIPs: [String]
-  var hostHasAppArmor: Bool
-  var engineFeatures: CRIRuntimeFeatures
 
   var sandboxes: SandboxConfigBuilder { SandboxConfigBuilder(paths: paths, resources: resources, security: security) }
   var containers: ContainerConfigBuilder { ContainerConfigBuilder(paths: paths, resources: resources, security: security) }
-
-  /// Why the node can't take the pod, whatever else it runs; nil if it can.
-  func refusal(of pod: Pod) -> AdmissionRejection? {
-    sysctls.admit(pod) ?? AppArmor.admit(pod, hostHasAppArmor: hostHasAppArmor)
-      ?? SupplementalGroupsPolicy.admit(pod, engineSupportsPolicy: engineFeatures.supplementalGroupsPolicy)
-  }
 
   func hostname(of pod: Pod) throws(PodHostname.Invalid) -> PodHostname { try PodHostname(pod, clusterDomain: clusterDomain) }
 

@@ -10,9 +10,27 @@ enum PodConditions {
 
   static let owned = [podReadyToStartContainers, initialized, ready, containersReady, podScheduled]
 
+  /// Says that a pod ends because of somebody's decision. It is the node's where the node decided.
+  static let disruptionTarget = "DisruptionTarget"
+  static let terminationByKubelet = "TerminationByKubelet"
+
+  /// Whether the node has to tell it.
+  static func isOwn(_ condition: PodCondition) -> Bool {
+    owned.contains(condition.type) || condition.type == disruptionTarget && condition.reason == terminationByKubelet
+  }
+
   /// The node's conditions as it has them, and those of others as they say.
   static func merge(own: [PodCondition], others: [PodCondition]) -> [PodCondition] {
-    own.filter { owned.contains($0.type) } + others.filter { !owned.contains($0.type) }
+    let own = own.filter(isOwn)
+    return own + others.filter { other in !owned.contains(other.type) && !own.contains { $0.type == other.type } }
+  }
+
+  /// Conditions that say that the node ends the pod.
+  static func disrupted(_ conditions: [PodCondition], message: String, now: Timestamp) -> [PodCondition] {
+    if conditions.contains(where: { $0.type == disruptionTarget && isOwn($0) }) { return conditions }
+    var condition = PodCondition(type: disruptionTarget, status: true, reason: terminationByKubelet, message: message)
+    condition.lastTransitionTime = now.truncatedToSeconds
+    return conditions.filter { $0.type != disruptionTarget } + [condition]
   }
 
   /// The conditions for a status whose phase and container statuses are already there.

@@ -20,6 +20,11 @@ extension PodOperations {
   /// Makes everything that the pod's containers need: directories, control group, volumes and, if `newSandboxAttempt` is given, a
   /// sandbox.
   func prepare(_ pod: Pod, _ record: PodRecord, newSandboxAttempt: UInt32?) async throws -> PodSetup {
+    if newSandboxAttempt != nil, let name = pod.spec.runtimeClassName, !name.isEmpty {
+      let error = UnknownRuntimeClass(name: name)
+      recordSandboxFailure(pod, error)
+      throw error
+    }
     try telling(pod, "FailedToMakePodDataDirectories", "error making pod data directories") {
       try PodDirectories(paths: paths).create(for: pod)
     }
@@ -93,6 +98,12 @@ extension PodOperations {
       recordSandboxFailure(pod, error)
       throw error
     }
+  }
+
+  /// Runtime classes don't reach the node: nothing says which handler one stands for.
+  private struct UnknownRuntimeClass: Error, CustomStringConvertible {
+    var name: String
+    var description: String { "RuntimeClass \"\(name)\" not found" }
   }
 
   private func createSandbox(_ pod: Pod, _ config: CRIPodSandboxConfig) async throws -> SandboxRecord {

@@ -7,22 +7,32 @@ import YAML
 ///
 /// Pods are told apart by UID. Two pods of one name never run at the same time: the new one waits until the old one is gone.
 actor PodTable {
-  private let operations: PodOperations
-  private let logger: Logger
-  private var workers: [String: PodWorker] = [:]
+  /// How often pods that wait to be admitted are asked about at least.
+  static let admissionInterval: Duration = .seconds(60)
+
+  let operations: PodOperations
+  let logger: Logger
+  /// The rules of admission with the node as it is now.
+  let admission: @Sendable () -> PodAdmission
+  var book = AdmissionBook()
+  nonisolated let retry = Wakeup()
+  private(set) var workers: [String: PodWorker] = [:]
   private var names: [String: String] = [:]
-  private var wished: [String: WishedPod] = [:]
+  private(set) var wished: [String: WishedPod] = [:]
   /// The pods of workers that end; what describes them must outlive the wish.
-  private var ending: [String: WishedPod] = [:]
+  private(set) var ending: [String: WishedPod] = [:]
   /// Until all who wish for pods have spoken, pods that nobody wished for may still be wanted.
   private var silentSources: Set<PodSource>
-  private var isStopping = false
+  private(set) var isStopping = false
   private let newWorkers: AsyncStream<PodWorker>
   private let newWorker: AsyncStream<PodWorker>.Continuation
 
   /// - Parameter sources: all who will wish for pods.
-  init(operations: PodOperations, sources: Set<PodSource>, logger: Logger) {
+  init(
+    operations: PodOperations, admission: @escaping @Sendable () -> PodAdmission, sources: Set<PodSource>, logger: Logger
+  ) {
     self.operations = operations
+    self.admission = admission
     self.logger = logger
     silentSources = sources
     (newWorkers, newWorker) = AsyncStream.makeStream()
@@ -31,6 +41,7 @@ actor PodTable {
   /// Runs the workers until `stop()`.
   func run() async {
     await withDiscardingTaskGroup { group in
+      group.addTask { await self.retryAdmission() }
       for await worker in newWorkers {
         group.addTask {
           await worker.run()
@@ -44,6 +55,7 @@ actor PodTable {
   func stop() async {
     isStopping = true
     newWorker.finish()
+    retry.signal()
     for worker in workers.values { await worker.stop() }
   }
 
@@ -90,7 +102,11 @@ actor PodTable {
 
   private func drop(_ uid: String) async {
     guard let wish = wished.removeValue(forKey: uid) else { return }
-    guard let worker = workers[uid] else { return }
+    book.forget(uid)
+    guard let worker = workers[uid] else {
+      operations.statuses.remove(uid)
+      return
+    }
     ending[uid] = wish
     logger.info("removing pod", metadata: ["pod": "\(wish.pod.fullName)", "uid": "\(uid)"])
     await worker.remove()
@@ -111,36 +127,50 @@ actor PodTable {
     }
   }
 
-  /// Starts a worker for each wish that has none and whose name is free.
-  private func startMissing() async {
+  /// Starts a worker for each wish that has none, whose name is free, and that the node takes.
+  func startMissing() async {
     guard !isStopping else { return }
+    let nobodyWaited = book.isEmpty
     let records = await operations.view.all
     let running = Set(records.map(\.uid))
     // What runs already comes first: it has what it needs of the node, and newer pods have to do with the rest.
-    func rank(_ wish: WishedPod) -> (Int, String) { (running.contains(wish.pod.uid) ? 0 : 1, wish.pod.fullName) }
-    for (uid, wish) in wished.sorted(by: { rank($0.value) < rank($1.value) })
-    where workers[uid] == nil && names[wish.pod.fullName] == nil {
+    func rank(_ pod: Pod) -> (Int, String) {
+      (running.contains(pod.uid) ? 0 : CriticalPod.isCritical(pod) ? 1 : 2, pod.fullName)
+    }
+    for pod in wished.values.map(\.pod).sorted(by: { rank($0) < rank($1) }) where isMissing(pod) {
       // A name that is still taken by containers of an earlier life has to become free first.
       if let old = records.first(where: {
-        $0.uid != uid && "\($0.namespace)/\($0.name)" == wish.pod.fullName && workers[$0.uid] == nil
+        $0.uid != pod.uid && "\($0.namespace)/\($0.name)" == pod.fullName && workers[$0.uid] == nil
       }) {
         await endOrphan(old)
         continue
       }
-      logger.info("adding pod", metadata: ["pod": "\(wish.pod.fullName)", "uid": "\(uid)"])
-      start(
-        PodWorker(
-          pod: wish.pod, status: operations.statuses.status(of: uid) ?? wish.pod.status,
-          refusal: running.contains(uid) ? nil : operations.blueprint.refusal(of: wish.pod) ?? HostPort.admit(wish.pod, beside: active),
-          operations: operations, logger: logger))
+      // What is wished may change during each wait.
+      guard let wish = wished[pod.uid] else { continue }
+      let admission = await admit(wish, isRunning: running.contains(pod.uid))
+      guard isMissing(pod), !isStopping else { continue }
+      switch admission {
+      case .start: start(wish, nil)
+      case .fail(let rejection): start(wish, rejection)
+      case .wait: break
+      }
     }
+    // Who looks after those who wait may sleep without an end.
+    if nobodyWaited, !book.isEmpty { retry.signal() }
   }
 
-  /// The pods that have workers and aren't over.
-  private var active: [Pod] {
-    workers.keys.compactMap { uid in
-      operations.statuses.status(of: uid)?.phase?.isTerminal == true ? nil : (wished[uid] ?? ending[uid])?.pod
-    }
+  private func isMissing(_ pod: Pod) -> Bool { wished[pod.uid] != nil && workers[pod.uid] == nil && names[pod.fullName] == nil }
+
+  private func start(_ wish: WishedPod, _ refusal: AdmissionRejection?) {
+    let uid = wish.pod.uid
+    logger.info("adding pod", metadata: ["pod": "\(wish.pod.fullName)", "uid": "\(uid)"])
+    // Said of a pod that was held back until now.
+    operations.statuses.remove(uid)
+    start(worker(for: wish.pod, status: wish.pod.status, refusal))
+  }
+
+  private func worker(for pod: Pod, status: PodStatus? = nil, _ refusal: AdmissionRejection? = nil) -> PodWorker {
+    PodWorker(pod: pod, status: status, refusal: refusal, operations: operations, logger: logger) { self.retry.signal() }
   }
 
   private func start(_ worker: PodWorker) {
@@ -173,7 +203,7 @@ actor PodTable {
     logger.info("removing a pod that nobody wishes for", metadata: ["pod": "\(record.namespace)/\(record.name)", "uid": "\(record.uid)"])
     let pod = Pod(orphan: record)
     ending[record.uid] = WishedPod(pod: pod, raw: (try? JSONValue(encoding: pod).jsonBytes()) ?? [], source: .manifests)
-    let worker = PodWorker(pod: pod, status: nil, refusal: nil, operations: operations, logger: logger)
+    let worker = worker(for: pod)
     start(worker)
     await worker.remove(gracePeriod: 1)
   }

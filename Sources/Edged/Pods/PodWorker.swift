@@ -32,6 +32,7 @@ actor PodWorker {
   private var objectsRevision = 0
 
   let operations: PodOperations
+  private let ended: @Sendable () -> Void
   private nonisolated let wakeup = Wakeup()
   let logger: Logger
 
@@ -45,16 +46,24 @@ actor PodWorker {
     var gracePeriod: Int64
     var reason: String?
     var message: String?
+    /// Of the condition that says that the node decided so.
+    var disruption: String?
   }
 
-  /// - Parameter refusal: Why the node can't take the pod; a refused pod has failed.
-  init(pod: Pod, status: PodStatus?, refusal: AdmissionRejection?, operations: PodOperations, logger: Logger) {
+  /// - Parameters:
+  ///   - refusal: Why the node can't take the pod; a refused pod has failed.
+  ///   - ended: Called when the pod has given back what it held of the node.
+  init(
+    pod: Pod, status: PodStatus?, refusal: AdmissionRejection?, operations: PodOperations, logger: Logger,
+    ended: @escaping @Sendable () -> Void
+  ) {
     self.uid = pod.uid
     self.fullName = pod.fullName
     self.pod = pod
     self.status = status ?? pod.status ?? PodStatus()
     self.refusal = refusal
     self.operations = operations
+    self.ended = ended
     self.backoff = CrashLoopBackoff(cap: operations.settings.maxContainerRestartPeriod)
     var logger = logger
     logger[metadataKey: "pod"] = "\(pod.fullName)"
@@ -95,12 +104,14 @@ actor PodWorker {
   }
 
   /// Ends the pod; its status stays. A grace period can only shrink, which hurries an ending that is under way.
-  func end(gracePeriod: Int64? = nil, reason: String? = nil, message: String? = nil) {
+  /// - Parameter disruption: Message of the condition `DisruptionTarget`, if the node sacrifices the pod.
+  func end(gracePeriod: Int64? = nil, reason: String? = nil, message: String? = nil, disruption: String? = nil) {
     guard phase == .syncing || phase == .ending else { return }
     let asked = max(1, gracePeriod ?? pod.metadata.deletionGracePeriodSeconds ?? pod.gracePeriod)
     let before = ending?.gracePeriod
     ending = Ending(
-      gracePeriod: min(before ?? asked, asked), reason: ending?.reason ?? reason, message: ending?.message ?? message)
+      gracePeriod: min(before ?? asked, asked), reason: ending?.reason ?? reason, message: ending?.message ?? message,
+      disruption: ending?.disruption ?? disruption)
     if phase == .syncing || asked < before ?? .max { step?.cancel() }
     phase = .ending
     wakeup.signal()
@@ -149,9 +160,9 @@ actor PodWorker {
       let record = await operations.view.record(of: uid) ?? emptyRecord
       await operations.updateProbes(pod, record)
       let now = Timestamp.now
-      if status.startTime == nil, let refusal {
+      if let refusal {
         operations.events.record(pod, fieldPath: nil, .warning, reason: refusal.reason, message: refusal.message)
-        end(reason: refusal.reason, message: "Pod was rejected: \(refusal.message)")
+        end(reason: refusal.reason, message: refusal.statusMessage)
         return
       }
       if let deadline = activeDeadline, deadline <= now {
@@ -317,6 +328,7 @@ actor PodWorker {
     }
     phase = .ended
     publishStatus(left, now: .now)
+    ended()
     if !isWished { return await removeRemains() }
     if pod.isBeingDeleted { operations.reports?.ended(pod) }
   }
@@ -357,14 +369,17 @@ actor PodWorker {
     if let ending {
       previous.reason = ending.reason ?? previous.reason
       previous.message = ending.message ?? previous.message
+      if let message = ending.disruption {
+        previous.conditions = PodConditions.disrupted(previous.conditions ?? [], message: message, now: now)
+      }
+      if ending.reason != nil, phase != .syncing, !record.isAlive, previous.phase?.isTerminal != true { previous.phase = .failed }
     }
     let builder = PodStatusBuilder(
       pod: pod, node: operations.node, qosClass: QOSClass.of(pod), scheme: operations.runtime.scheme, record: record,
       previous: previous, waiting: waiting, probes: operations.probeStates(pod, record),
       terminationMessages: terminationMessages, isEnding: phase != .syncing, isStopped: phase != .syncing && !record.isAlive,
       now: now)
-    var status = builder.build()
-    if ending?.reason != nil, phase != .syncing, !record.isAlive { status.phase = .failed }
+    let status = builder.build()
     self.status = status
     if operations.statuses.put(status, of: uid) {
       operations.reports?.statusChanged(of: uid)

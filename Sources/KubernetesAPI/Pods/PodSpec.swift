@@ -13,6 +13,7 @@ public struct PodSpec: Codable, Sendable, Hashable {
   public var dnsConfig: PodDNSConfig?
   public var nodeName: String?
   public var nodeSelector: [String: String]?
+  public var affinity: Affinity?
   public var serviceAccountName: String?
   public var automountServiceAccountToken: Bool?
   public var hostNetwork: Bool?
