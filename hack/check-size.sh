@@ -2,8 +2,10 @@
 # Builds the release binary and checks its promises: at most 40 MB stripped, no ICU inside.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-swift build -c release --static-swift-stdlib --product edgecore
-bin=$(swift build -c release --static-swift-stdlib --show-bin-path)
+# shellcheck source=hack/lib/packages.sh
+. hack/lib/packages.sh
+swift build "${release_flags[@]}" --product edgecore
+bin=$(swift build "${release_flags[@]}" --show-bin-path)
 stripped=$(mktemp)
 trap 'rm -f "$stripped"' EXIT
 strip -o "$stripped" "$bin/edgecore"

@@ -47,9 +47,9 @@ install_packages "${packages[@]}"
 
 echo "building (the first time takes some minutes)" >&2
 cd "$top"
-swift build -c release --static-swift-stdlib --product edgecore >&2
-swift build -c release --static-swift-stdlib --product edgectl >&2
-bin=$(swift build -c release --static-swift-stdlib --show-bin-path)
+swift build "${release_flags[@]}" --product edgecore >&2
+swift build "${release_flags[@]}" --product edgectl >&2
+bin=$(swift build "${release_flags[@]}" --show-bin-path)
 
 mkdir -p "$state"/{manifests,kubelet,log,containers}
 endpoint=$("$top/hack/engine.sh" up "$engine" "$state/engine")

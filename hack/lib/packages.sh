@@ -34,3 +34,6 @@ install_packages() {
 need_swift() {
   command -v swift >/dev/null || { echo "Swift 6.2 or newer is needed (https://www.swift.org/install/linux)" >&2; return 1; }
 }
+
+# How programs are built for use: one small static binary each.
+release_flags=(-c release --static-swift-stdlib -Xswiftc -Osize)

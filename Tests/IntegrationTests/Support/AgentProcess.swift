@@ -34,7 +34,7 @@ final class AgentProcess: Sendable {
     // Sockets of the test process, for instance those of a simulated cloud, are not the agent's.
     for name in (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? [] {
       guard let descriptor = Int32(name), descriptor > 2 else { continue }
-      fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+      _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
     }
     let program = Checkout.programs + "/edgecore"
     var words: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) } + [nil]
