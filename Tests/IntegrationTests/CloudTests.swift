@@ -219,4 +219,39 @@ import YAML
       #expect(second.uid != first.uid)
     }
   }
+
+  /// Pushed without waiting for acknowledgements, ten times more than a mailbox holds: everything is stored and acknowledged, and the agent
+  /// doesn't grow with it.
+  @Test func aFloodOfUpdatesIsStoredAndAcknowledged() async throws {
+    try await Cloud.with { cloud in
+      let count = 10_000
+      let updates = (1...count).map { number in
+        let name = "flood-\(number % 200)"
+        return JSONValue.object([
+          .init("kind", .string("ConfigMap")), .init("apiVersion", .string("v1")),
+          .init(
+            "metadata",
+            .object([
+              .init("name", .string(name)), .init("namespace", .string("default")), .init("uid", .string(name)),
+              .init("resourceVersion", .string(String(1_000_000 + number))),
+            ])),
+          .init("data", .object([.init("text", .string(String(repeating: "\(number) ", count: 100)))])),
+        ])
+      }
+      let before = cloud.agent.residentMemory
+      let began = ContinuousClock.now
+      try cloud.simulator.push(updates, to: cloud.agent.node)
+      _ = try await eventually("all are acknowledged", within: .seconds(120)) {
+        cloud.simulator.acknowledgedPushes(of: cloud.agent.node) == count ? true : nil
+      }
+      let seconds = (ContinuousClock.now - began) / .seconds(1)
+      print("flood: \(Int(Double(count) / seconds)) updates/s, resident memory \(before >> 10) → \(cloud.agent.residentMemory >> 10) KiB")
+      // 20 MB came in; what is kept of it is on the disk.
+      #expect(cloud.agent.residentMemory < before + (24 << 20))
+      for number in (count - 199)...count {
+        let row = try await cloud.agent.get("/v1/db/row?key=default/configmap/flood-\(number % 200)")
+        #expect(row["metadata"]?["resourceVersion"] == .string(String(1_000_000 + number)))
+      }
+    }
+  }
 }

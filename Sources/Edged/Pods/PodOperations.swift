@@ -139,14 +139,19 @@ struct PodOperations: Sendable {
     }
   }
 
-  /// Removes dead containers that no status speaks of any more: all but the newest dead one of each name.
+  /// Removes containers that no status speaks of any more: all but the newest dead one of each name, and those that were made but never
+  /// started before they were replaced.
   func removeOldContainers(_ pod: Pod, _ record: PodRecord) async {
     let keep = settings.deadContainersKept
     guard keep >= 0 else { return }
     var seen: [String: Int] = [:]
-    for container in record.containers where container.state == .exited {
+    for container in record.containers where container.state == .exited || container.state == .created {
       let isNewest = record.newest(container.name)?.id == container.id
       if isNewest { continue }
+      if container.state == .created {
+        await removeContainer(container, of: pod)
+        continue
+      }
       seen[container.name, default: 0] += 1
       if seen[container.name, default: 0] > keep { await removeContainer(container, of: pod) }
     }

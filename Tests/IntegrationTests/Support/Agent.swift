@@ -106,6 +106,12 @@ final class Agent: Sendable {
 
   var pid: pid_t { process.pid }
 
+  /// Bytes.
+  var residentMemory: Int {
+    let pages = (text(of: "/proc/\(pid)/statm") ?? "").split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+    return pages * Int(getpagesize())
+  }
+
   var log: String { text(of: directory + "/edgecore.log") ?? "" }
 
   private func cleanUp() async {

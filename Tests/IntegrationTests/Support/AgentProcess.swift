@@ -36,7 +36,8 @@ final class AgentProcess: Sendable {
       guard let descriptor = Int32(name), descriptor > 2 else { continue }
       _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
     }
-    let program = Checkout.programs + "/edgecore"
+    // `EDGECORE` names another build, to measure that one.
+    let program = ProcessInfo.processInfo.environment["EDGECORE"] ?? Checkout.programs + "/edgecore"
     var words: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) } + [nil]
     defer { for word in words { free(word) } }
     var child: pid_t = 0
