@@ -83,7 +83,7 @@ final class EdgedNode: Sendable {
     let statuses = StatusStore()
     let reports = metadata.map { PodReports(client: $0, statuses: statuses, logger: logger) }
     if let metadata, let reports {
-      mirrors = MirrorPods(client: metadata, reports: reports, nodeName: name, logger: logger)
+      mirrors = MirrorPods(client: metadata, reports: reports, logger: logger)
     } else {
       mirrors = nil
     }

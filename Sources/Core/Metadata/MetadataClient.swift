@@ -129,61 +129,47 @@ public struct MetadataClient: Sendable {
     let mailbox = ModuleName("\(source)-watch-\(MessageID.make().prefix(8))")
     try channel.register(mailbox)
     for type in types { try channel.add(mailbox, to: .watch(type)) }
-    return Watch(channel: channel, mailbox: mailbox)
+    return Watch(channel: channel, mailbox: mailbox) { message in
+      ObjectKey(resource: message.resource).map {
+        MetadataChange(kind: message.operation == .delete ? .removed : .stored, key: $0, object: message.content)
+      }
+    }
   }
 
   /// The coming and going of the connection to the cloud from now on.
   public func connectionChanges() throws(ChannelError) -> ConnectionChanges {
     let mailbox = ModuleName("\(source)-connection-\(MessageID.make().prefix(8))")
     try channel.register(mailbox, group: .connection)
-    return ConnectionChanges(channel: channel, mailbox: mailbox)
+    return ConnectionChanges(channel: channel, mailbox: mailbox) { CloudConnection($0) }
   }
 
-  /// Changes of objects, for one reader.
-  public struct Watch: AsyncSequence, Sendable {
-    public typealias Element = MetadataChange
+  /// Changes of objects.
+  public typealias Watch = Changes<MetadataChange>
+  /// The state of the connection each time it changes.
+  public typealias ConnectionChanges = Changes<CloudConnection>
+
+  /// What a mailbox of its own is told of, for one reader; messages that mean nothing to it are skipped.
+  public struct Changes<Element: Sendable>: AsyncSequence, Sendable {
     public typealias Failure = Never
     let channel: ChannelContext
     let mailbox: ModuleName
+    let read: @Sendable (Message) -> Element?
 
-    public func makeAsyncIterator() -> Iterator { Iterator(messages: channel.messages(for: mailbox).makeAsyncIterator()) }
-
-    public func end() { channel.unregister(mailbox) }
-
-    public struct Iterator: AsyncIteratorProtocol {
-      var messages: Messages.Iterator
-
-      public mutating func next() async -> MetadataChange? { await next(isolation: nil) }
-
-      public mutating func next(isolation actor: isolated (any Actor)?) async -> MetadataChange? {
-        while let message = await messages.next(isolation: actor) {
-          guard let key = ObjectKey(resource: message.resource) else { continue }
-          return MetadataChange(kind: message.operation == .delete ? .removed : .stored, key: key, object: message.content)
-        }
-        return nil
-      }
+    public func makeAsyncIterator() -> Iterator {
+      Iterator(messages: channel.messages(for: mailbox).makeAsyncIterator(), read: read)
     }
-  }
-
-  /// The state of the connection each time it changes, for one reader.
-  public struct ConnectionChanges: AsyncSequence, Sendable {
-    public typealias Element = CloudConnection
-    public typealias Failure = Never
-    let channel: ChannelContext
-    let mailbox: ModuleName
-
-    public func makeAsyncIterator() -> Iterator { Iterator(messages: channel.messages(for: mailbox).makeAsyncIterator()) }
 
     public func end() { channel.unregister(mailbox) }
 
     public struct Iterator: AsyncIteratorProtocol {
       var messages: Messages.Iterator
+      let read: @Sendable (Message) -> Element?
 
-      public mutating func next() async -> CloudConnection? { await next(isolation: nil) }
+      public mutating func next() async -> Element? { await next(isolation: nil) }
 
-      public mutating func next(isolation actor: isolated (any Actor)?) async -> CloudConnection? {
+      public mutating func next(isolation actor: isolated (any Actor)?) async -> Element? {
         while let message = await messages.next(isolation: actor) {
-          if let connection = CloudConnection(message) { return connection }
+          if let element = read(message) { return element }
         }
         return nil
       }

@@ -17,7 +17,6 @@ actor MirrorPods {
 
   private let client: MetadataClient
   private let reports: PodReports
-  private let nodeName: String
   private let logger: Logger
   /// Static pods by `namespace/name`.
   private var wished: [String: WishedPod] = [:]
@@ -26,10 +25,9 @@ actor MirrorPods {
   private let wakeups: AsyncStream<Void>
   private let wakeup: AsyncStream<Void>.Continuation
 
-  init(client: MetadataClient, reports: PodReports, nodeName: String, logger: Logger) {
+  init(client: MetadataClient, reports: PodReports, logger: Logger) {
     self.client = client
     self.reports = reports
-    self.nodeName = nodeName
     self.logger = logger
     (wakeups, wakeup) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
   }
@@ -86,23 +84,15 @@ actor MirrorPods {
     for (name, mirror) in mirrors {
       let wish = wished[name]
       if let wish, wish.pod.uid == mirror.hash, !mirror.isBeingDeleted {
-        reports.follow(wish.pod.uid, as: subject(wish.pod, mirror), told: nil)
+        let subject = PodReports.Subject(namespace: wish.pod.namespace, name: wish.pod.name, uid: mirror.uid)
+        reports.follow(wish.pod.uid, as: subject, told: nil)
         continue
       }
       // It goes at once; the cloud's word that it is gone brings the new one.
-      var subject = PodReports.Subject(Pod(metadata: ObjectMeta(name: "", namespace: "", uid: mirror.uid), spec: PodSpec(containers: [])))
       let parts = name.split(separator: "/", maxSplits: 1).map(String.init)
-      subject.namespace = parts.first ?? ""
-      subject.name = parts.last ?? ""
-      reports.delete(subject)
+      reports.delete(PodReports.Subject(namespace: parts.first ?? "", name: parts.last ?? "", uid: mirror.uid))
     }
     for (name, wish) in wished where mirrors[name] == nil { await make(wish) }
-  }
-
-  private func subject(_ pod: Pod, _ mirror: Mirror) -> PodReports.Subject {
-    var subject = PodReports.Subject(pod)
-    subject.uid = mirror.uid
-    return subject
   }
 
   private func make(_ wish: WishedPod) async {

@@ -13,12 +13,6 @@ final class PodReports: Sendable {
     var namespace: String
     var name: String
     var uid: String
-
-    init(_ pod: Pod) {
-      namespace = pod.namespace
-      name = pod.name
-      uid = pod.uid
-    }
   }
 
   private enum Report: Sendable {
@@ -122,4 +116,8 @@ final class PodReports: Sendable {
     state.withLock { $0.told[uid] = patch }
     try await client.owe(podPatch: patch, namespace: subject.namespace, name: subject.name)
   }
+}
+
+extension PodReports.Subject {
+  init(_ pod: Pod) { self.init(namespace: pod.namespace, name: pod.name, uid: pod.uid) }
 }

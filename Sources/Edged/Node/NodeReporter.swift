@@ -115,8 +115,8 @@ actor NodeReporter {
     let reportInterval = kubelet.nodeStatusReportFrequency.duration
     var attempted = NodeLink.State()
     var next = clock.now()
-    var registrations = Retries(first: .milliseconds(100), limit: .seconds(7))
-    var questions = Retries(first: .milliseconds(100), limit: .seconds(60))
+    var registrations = Backoff(initial: .milliseconds(100), maximum: .seconds(7), jitter: 0)
+    var questions = Backoff(initial: .milliseconds(100), maximum: .seconds(60), jitter: 0)
     while !Task.isCancelled {
       let state = link.state
       guard state.isConnected else {
@@ -152,26 +152,6 @@ actor NodeReporter {
 
   private func pause(until deadline: Duration, asLongAs state: NodeLink.State, tolerance: Duration) async {
     await link.pause(link.statusWakeup, until: deadline, asLongAs: state, clock, tolerance: tolerance)
-  }
-
-  /// Growing times between tries.
-  private struct Retries {
-    let first: Duration
-    let limit: Duration
-    private var delay: Duration
-
-    init(first: Duration, limit: Duration) {
-      self.first = first
-      self.limit = limit
-      delay = first
-    }
-
-    mutating func next() -> Duration {
-      defer { delay = min(delay * 2, limit) }
-      return delay
-    }
-
-    mutating func reset() { delay = first }
   }
 
   // MARK: What the cloud says
