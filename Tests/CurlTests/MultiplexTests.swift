@@ -340,7 +340,14 @@ struct ContainerdTests {
     let containerd = try await PrivateContainerd()
     defer { containerd.stop() }
     let client = HTTPClient()
-    let response = try await client.execute(Self.request(containerd, "no.Such/Method"))
+    // containerd may say no before it has seen the request's end, and resets the stream then; libcurl 7.88 drops the head with it.
+    var answer: HTTPResponse?
+    for _ in 0..<20 where answer == nil {
+      do {
+        answer = try await client.execute(Self.request(containerd, "no.Such/Method"))
+      } catch let error as HTTPError where error.kind == .connectionLost {}
+    }
+    let response = try #require(answer)
     #expect(response.header("grpc-status") == "12")
     #expect(try await response.body.collect(upTo: 10).isEmpty)
     await client.shutdown()

@@ -74,9 +74,9 @@ import Testing
     #expect(!plan.startsContainers)
   }
 
-  @Test func aContainerThatWasCreatedAndNeverStartedIsReplaced() throws {
+  @Test func aContainerThatWasCreatedAndNotStartedIsStartedItself() throws {
     let plan = Fixture.plan(Fixture.pod(), Fixture.record([try Fixture.container("web", .containerCreated)]))
-    #expect(plan.removals == ["web-0"])
+    #expect(plan.created == ["web": "web-0"])
     #expect(plan.start == [0])
   }
 

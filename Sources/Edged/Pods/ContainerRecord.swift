@@ -45,6 +45,11 @@ struct ContainerRecord: Sendable, Hashable {
 }
 
 extension ContainerRecord {
+  /// Whether it was made as it would be made now.
+  func fits(_ container: Container, _ setup: PodSetup) -> Bool {
+    sandboxID == setup.sandboxID && (hash.isEmpty || hash == ContainerHash.hash(of: container))
+  }
+
   /// nil if the container isn't part of a pod.
   init?(_ status: CRIContainerStatus, sandboxID: String) {
     guard let name = status.labels[RuntimeLabel.containerName] else { return nil }

@@ -28,7 +28,7 @@ enum InitContainerRules {
         plan.kills = []
         return false
       }
-      if step.removes { plan.removals.append(record.id) }
+      if step.isCreated { plan.created[record.name] = record.id }
       if let kill = step.kill { plan.kills.append(kill) }
       if step.isDone {
         if index == containers.count - 1 {
@@ -50,14 +50,15 @@ enum InitContainerRules {
     var isDone = false
     var restarts = false
     var failsPod = false
-    var removes = false
+    /// It was made and has not been started.
+    var isCreated = false
     var kill: PodPlan.Kill?
   }
 
   private static func initStep(_ record: ContainerRecord, _ policy: RestartPolicy) -> Step {
     switch record.state {
     case .running: Step()
-    case .created: Step(restarts: true, removes: true)
+    case .created: Step(restarts: true, isCreated: true)
     case .exited where record.exitCode == 0 && record.reason != "OOMKilled": Step(isDone: true)
     case .exited, .unknown: policy == .never ? Step(failsPod: true) : Step(restarts: true)
     }
@@ -66,7 +67,7 @@ enum InitContainerRules {
   private static func sidecarStep(_ record: ContainerRecord, _ container: Container, _ facts: PodFacts) -> Step {
     switch record.state {
     case .exited, .unknown: return Step(restarts: true)
-    case .created: return Step(restarts: true, removes: true)
+    case .created: return Step(restarts: true, isCreated: true)
     case .running:
       if let kill = PodPlanner.reasonToKill(record, container, facts, word: "Init container") {
         // A failed liveness probe doesn't hold up the next container, a failed startup probe does.

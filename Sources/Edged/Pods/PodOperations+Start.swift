@@ -137,35 +137,62 @@ extension PodOperations {
       let retryAt = error.reason == .imagePullBackOff ? error.retryAt : nil
       throw ContainerStartError(reason: error.reason.rawValue, message: error.message, retryAt: retryAt)
     }
-    func failing<T>(_ reason: String, _ step: () async throws -> T) async throws -> T {
-      do {
-        return try await step()
-      } catch {
-        if Task.isCancelled { throw CancellationError() }
-        let message = (error as? RuntimeError)?.message ?? "\(error)"
-        events.record(pod, fieldPath: fieldPath, .warning, reason: "Failed", message: "Error: \(message)")
-        throw ContainerStartError(reason: reason, message: message)
-      }
-    }
-
-    let config = try await failing("CreateContainerConfigError") {
+    let config = try await failing("CreateContainerConfigError", pod, fieldPath) {
       try await self.config(of: container, kind, pod, setup, record, image)
     }
-    let id = try await failing("CreateContainerError") {
+    let id = try await failing("CreateContainerError", pod, fieldPath) {
       try await runtime.createContainer(config, inSandbox: setup.sandboxID, sandboxConfig: setup.sandboxConfig)
     }
     await view.expect(id, of: pod.uid)
     events.record(pod, fieldPath: fieldPath, .normal, reason: "Created", message: "Created container: \(container.name)")
+    try await run(container, id, of: pod, setup, log: setup.sandboxConfig.logDirectory + "/" + config.logPath)
+  }
+
+  /// Starts a container that was made before.
+  /// - Throws: `ContainerStartError`, or `CancellationError`.
+  func start(_ created: ContainerRecord, _ container: Container, of pod: Pod, _ setup: PodSetup) async throws {
+    try await run(container, created.id, of: pod, setup, log: created.logPath)
+  }
+
+  private func run(_ container: Container, _ id: String, of pod: Pod, _ setup: PodSetup, log: String) async throws {
+    let fieldPath = pod.fieldPath(ofContainer: container.name)
     do {
-      try await failing("RunContainerError") { try await runtime.startContainer(id) }
+      try await failing("RunContainerError", pod, fieldPath) { try await runtime.startContainer(id) }
     } catch {
       await view.refreshContainer(id)
       throw error
     }
     events.record(pod, fieldPath: fieldPath, .normal, reason: "Started", message: "Started container \(container.name)")
-    linkLog(of: container, id, pod, to: setup.sandboxConfig.logDirectory + "/" + config.logPath)
+    linkLog(of: container, id, pod, to: log)
     await view.refreshContainer(id)
     try await runPostStartHook(of: container, id, pod, setup, fieldPath)
+  }
+
+  private func failing<T>(_ reason: String, _ pod: Pod, _ fieldPath: String, _ step: () async throws -> T) async throws -> T {
+    do {
+      return try await step()
+    } catch {
+      if Task.isCancelled { throw CancellationError() }
+      let message = (error as? RuntimeError)?.message ?? "\(error)"
+      events.record(pod, fieldPath: fieldPath, .warning, reason: "Failed", message: "Error: \(message)")
+      throw ContainerStartError(reason: reason, message: message)
+    }
+  }
+
+  /// Removes a container that was made and not started, so that another can take its place.
+  /// - Throws: `ContainerStartError` if it can't be removed, or was started by now; `CancellationError`.
+  func removeUnstarted(_ container: ContainerRecord, of pod: Pod) async throws {
+    // It may have been started meanwhile.
+    await view.refreshContainer(container.id)
+    guard let now = await view.record(of: pod.uid)?.containers.first(where: { $0.id == container.id }) else { return }
+    guard now.state == .created else {
+      throw ContainerStartError(reason: "CreateContainerError", message: "container \(container.id) of an earlier start runs")
+    }
+    // The engine refuses this while it starts the container; its log is still needed then.
+    try await failing("CreateContainerError", pod, pod.fieldPath(ofContainer: container.name)) {
+      try await runtime.removeContainer(container.id)
+    }
+    await removeContainer(now, of: pod)
   }
 
   private func config(

@@ -19,8 +19,9 @@ struct PodPlan: Sendable, Hashable {
   var newSandboxAttempt: UInt32?
   /// Containers that are stopped, each on its own.
   var kills: [Kill] = []
-  /// Leftovers that were created and never started.
-  var removals: [String] = []
+  /// Containers that are there and have not been started, by name: each is started as it is instead of made, or removed first if it
+  /// can't be. Only the engine knows whether a start that was asked for before still goes on.
+  var created: [String: String] = [:]
   /// Indices into `spec.ephemeralContainers`, `spec.initContainers` and `spec.containers`.
   var startEphemeral: [Int] = []
   var startInit: [Int] = []
@@ -32,7 +33,7 @@ struct PodPlan: Sendable, Hashable {
 
   /// True if nothing is to be done now.
   var isEmpty: Bool {
-    !stopsPod && newSandboxAttempt == nil && kills.isEmpty && removals.isEmpty && startEphemeral.isEmpty && startInit.isEmpty
+    !stopsPod && newSandboxAttempt == nil && kills.isEmpty && startEphemeral.isEmpty && startInit.isEmpty
       && start.isEmpty
   }
 

@@ -69,7 +69,7 @@ enum PodPlanner {
           kept += 1
         }
       case .created:
-        plan.removals.append(record.id)
+        plan.created[record.name] = record.id
         plan.start.append(index)
       case .exited:
         if shouldRestart(container, record, pod) { plan.start.append(index) }

@@ -251,10 +251,6 @@ actor PodWorker {
         let pod = pod
         group.addTask { await self.operations.kill(container, of: pod, cause: kill.cause, message: kill.message) }
       }
-      for container in record.containers where plan.removals.contains(container.id) {
-        let pod = pod
-        group.addTask { await self.operations.removeContainer(container, of: pod) }
-      }
     }
     guard plan.newSandboxAttempt != nil || plan.startsContainers, !Task.isCancelled else { return }
 
@@ -270,7 +266,7 @@ actor PodWorker {
     }
     for (kind, container) in containers(plan) {
       if Task.isCancelled { return }
-      await start(container, kind, setup, record)
+      await start(container, kind, setup, record, created: plan.created[container.name])
     }
   }
 
@@ -280,12 +276,22 @@ actor PodWorker {
       + plan.startInit.map { (.initial, pod.initContainers[$0]) } + plan.start.map { (.regular, pod.spec.containers[$0]) }
   }
 
-  private func start(_ container: Container, _ kind: ContainerKind, _ setup: PodSetup, _ record: PodRecord) async {
+  /// - Parameter created: id of a container that is there and has not been started.
+  private func start(
+    _ container: Container, _ kind: ContainerKind, _ setup: PodSetup, _ record: PodRecord, created: String?
+  ) async {
     if let ended = record.newestEnded(container.name) {
       let newestIsEnded = record.newest(container.name)?.id == ended.id
       backoff.noteRestart(of: container, lastFinished: newestIsEnded ? ended.finishedAt : .now, now: .now)
     }
     do {
+      if let created = record.containers.first(where: { $0.id == created }) {
+        if failures[container.name] == nil, created.fits(container, setup) {
+          try await operations.start(created, container, of: pod, setup)
+          return
+        }
+        try await operations.removeUnstarted(created, of: pod)
+      }
       try await operations.start(container, kind, of: pod, setup, record)
       failures[container.name] = nil
     } catch {

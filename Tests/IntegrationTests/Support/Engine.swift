@@ -66,6 +66,9 @@ struct Engine: Sendable {
 
   func stop() async throws { try await Shell.output(Checkout.root + "/hack/engine.sh", ["down", directory]) }
 
+  /// The engine's own log.
+  var log: String { directory + "/engine.log" }
+
   /// The engine's own process.
   var pid: pid_t? {
     guard let text = text(of: directory + "/\(kind.rawValue).pid") else { return nil }

@@ -13,7 +13,7 @@ struct MarkedPods: Sendable {
     try FileManager.default.createDirectory(atPath: self.directory, withIntermediateDirectories: true)
   }
 
-  func script(_ mark: String) -> String { "MARK=\(run)-\(mark).; echo x >>/starts/\(mark); \(Manifest.sleeper)" }
+  func script(_ mark: String) -> String { "MARK=\(run)-\(mark).; cat /proc/uptime >>/starts/\(mark); \(Manifest.sleeper)" }
 
   static let mount = "volumeMounts: [{name: starts, mountPath: /starts}]"
 
@@ -33,7 +33,12 @@ struct MarkedPods: Sendable {
   }
 
   /// How often the pod of a mark was started.
-  func starts(_ mark: String) -> Int { text(of: "\(directory)/\(mark)")?.trimmingLines().count ?? 0 }
+  func starts(_ mark: String) -> Int { startTimes(mark).count }
+
+  /// When the pod of a mark was started: seconds since the machine's start.
+  func startTimes(_ mark: String) -> [String] {
+    (text(of: "\(directory)/\(mark)") ?? "").trimmingLines().map { String($0.prefix { $0 != " " }) }
+  }
 }
 
 /// The same numbers again for the same seed.
