@@ -88,7 +88,8 @@ final class EdgedNode: Sendable {
       mirrors = nil
     }
     operations = PodOperations(
-      runtime: runtime, view: view, node: facts, paths: paths,
+      runtime: runtime, turns: EngineTurns(parallel: 2 * max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))), view: view, node: facts,
+      paths: paths,
       settings: PodSettings(
         maxContainerRestartPeriod: kubelet.crashLoopBackOff.maxContainerRestartPeriod.duration,
         deadContainersKept: Int(configuration.maxPerPodContainerCount)),

@@ -159,7 +159,7 @@ func objectOperations(
     clusterDNS: [], clusterDomain: "", resolvConf: "", hostIPs: [])
   let amounts = ["cpu": Quantity(value: 4), "memory": Quantity(value: 1 << 30)]
   return PodOperations(
-    runtime: runtime, view: RuntimeView(runtime: runtime, logger: logger),
+    runtime: runtime, turns: EngineTurns(parallel: 4), view: RuntimeView(runtime: runtime, logger: logger),
     node: NodeFacts(name: "edge-1", hostIPs: ["10.0.0.1"], capacity: amounts, allocatable: amounts), paths: test.paths,
     settings: PodSettings(maxContainerRestartPeriod: .seconds(300), deadContainersKept: 1), events: events, statuses: StatusStore(),
     reports: nil,

@@ -166,13 +166,13 @@ import YAML
     try await withScratch { path in
       let offline = try FakeHub { _ in FakeHub.offline }
       try await offline.run(path) { client async throws -> Void in
+        try await client.owe(event: Array("{}".utf8), namespace: "default", name: "e1", isNew: true)
         for phase in ["Pending", "Running", "Failed"] {
           try await client.owe(podPatch: Self.status("web", phase), namespace: "default", name: "web")
         }
         try await client.owe(
           podDeletion: Array(#"{"gracePeriodSeconds":0,"preconditions":{"uid":"u1"}}"#.utf8), namespace: "default", name: "web")
         try await client.owe(podPatch: Self.status("db", uid: "u2", "Running"), namespace: "default", name: "db")
-        try await client.owe(event: Array("{}".utf8), namespace: "default", name: "e1", isNew: true)
         #expect(try await client.list("podpatch").count == 2)
       }
       #expect(offline.messages.isEmpty)
@@ -202,6 +202,7 @@ import YAML
           try await client.list("pod").map { String(decoding: $0.object, as: UTF8.self) } == [Self.pod("web", version: 30)]
         }
         try await eventually { online.messages.contains { $0.resource == "default/event/e1" } }
+        #expect(online.messages.last?.resource == "default/event/e1", "events wait for all else")
         try await eventually { try await Self.owed(online.channel) == 0 }
       }
       #expect(try Connection(path: path).first("SELECT count(*) FROM owed") { $0.integer(0) } == 0)

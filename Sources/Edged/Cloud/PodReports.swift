@@ -7,7 +7,13 @@ import YAML
 /// Tells the cloud how pods are and when they have ended, in that order, the newest status only.
 ///
 /// From here on a report is in the hands of the metadata store, which keeps it until the cloud has it.
+///
+/// That a pod's containers are being made is only told of pods that take long: most are running before anybody could read it, and each
+/// report is work for the whole control plane.
 final class PodReports: Sendable {
+  /// How long a pod may take to start until that is told.
+  private static let usualStart: Duration = .seconds(5)
+
   /// Who a pod is in the cloud.
   struct Subject: Sendable, Hashable {
     var namespace: String
@@ -26,6 +32,8 @@ final class PodReports: Sendable {
     var queued: Set<String> = []
     /// The last patch of each pod.
     var told: [String: [UInt8]] = [:]
+    /// Pods of whose containers the cloud has not heard, and whether their time to start runs.
+    var fresh: [String: Bool] = [:]
     var ended: Set<String> = []
   }
 
@@ -53,7 +61,9 @@ final class PodReports: Sendable {
     let patch = told.flatMap { try? PodStatusPatch.bytes($0, uid: subject.uid) }
     state.withLock { state in
       let isNew = state.subjects.updateValue(subject, forKey: uid) != subject
-      if isNew { state.told[uid] = patch }
+      guard isNew else { return }
+      state.told[uid] = patch
+      if told?.containerStatuses?.isEmpty ?? true { state.fresh[uid] = false }
     }
     statusChanged(of: uid)
   }
@@ -62,6 +72,7 @@ final class PodReports: Sendable {
     state.withLock { state in
       state.subjects[uid] = nil
       state.told[uid] = nil
+      state.fresh[uid] = nil
       state.ended.remove(uid)
     }
   }
@@ -89,19 +100,50 @@ final class PodReports: Sendable {
 
   /// Hands reports over until it is cancelled.
   func run() async {
-    for await report in reports {
-      do {
-        switch report {
-        case .status(let uid): try await tellStatus(of: uid)
-        case .end(let subject):
-          let options = #"{"gracePeriodSeconds":0,"preconditions":{"uid":"\#(subject.uid)"}}"#
-          try await client.owe(podDeletion: Array(options.utf8), namespace: subject.namespace, name: subject.name)
+    await withDiscardingTaskGroup { tasks in
+      for await report in reports {
+        do {
+          switch report {
+          case .status(let uid):
+            switch start(of: uid) {
+            case .begins:
+              tasks.addTask {
+                try? await Task.sleep(for: Self.usualStart, tolerance: .seconds(1))
+                self.state.withLock { $0.fresh[uid] = nil }
+                self.statusChanged(of: uid)
+              }
+            case .goesOn: break
+            case .isOver: try await tellStatus(of: uid)
+            }
+          case .end(let subject):
+            let options = #"{"gracePeriodSeconds":0,"preconditions":{"uid":"\#(subject.uid)"}}"#
+            try await client.owe(podDeletion: Array(options.utf8), namespace: subject.namespace, name: subject.name)
+          }
+        } catch is CancellationError {
+          break
+        } catch {
+          logger.warning("a report to the cloud was lost", metadata: ["error": "\(error)"])
         }
-      } catch is CancellationError {
-        return
-      } catch {
-        logger.warning("a report to the cloud was lost", metadata: ["error": "\(error)"])
       }
+      tasks.cancelAll()
+    }
+  }
+
+  private enum Start {
+    case begins, goesOn, isOver
+  }
+
+  /// How far a pod is whose status has changed, as long as it may be that it starts like most.
+  private func start(of uid: String) -> Start {
+    guard let isBeingStarted = statuses.status(of: uid)?.isBeingStarted else { return .isOver }
+    return state.withLock { state in
+      guard let isTimed = state.fresh[uid], isBeingStarted else {
+        if !isBeingStarted { state.fresh[uid] = nil }
+        return .isOver
+      }
+      state.queued.remove(uid)
+      state.fresh[uid] = true
+      return isTimed ? .goesOn : .begins
     }
   }
 
@@ -115,6 +157,15 @@ final class PodReports: Sendable {
     guard patch != told else { return }
     state.withLock { $0.told[uid] = patch }
     try await client.owe(podPatch: patch, namespace: subject.namespace, name: subject.name)
+  }
+}
+
+extension PodStatus {
+  /// Nothing of it runs, and nothing has gone wrong.
+  fileprivate var isBeingStarted: Bool {
+    guard phase == .pending, reason == nil else { return false }
+    let all = [initContainerStatuses, containerStatuses, ephemeralContainerStatuses].flatMap { $0 ?? [] }
+    return all.allSatisfy { ["ContainerCreating", "PodInitializing"].contains($0.state?.waiting?.reason) }
   }
 }
 

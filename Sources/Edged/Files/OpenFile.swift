@@ -28,17 +28,20 @@ struct OpenFile: ~Copyable {
   /// Reads from `offset` until the end of the file or `limit` bytes.
   func read(from offset: Int64 = 0, limit: Int) throws(FileError) -> [UInt8] {
     var bytes: [UInt8] = []
-    while bytes.count < limit {
-      let chunk = min(limit - bytes.count, 64 * 1024)
-      let start = bytes.count
-      bytes.append(contentsOf: repeatElement(0, count: chunk))
-      let count = bytes.withUnsafeMutableBytes { buffer in
-        pread(descriptor, buffer.baseAddress.map { $0 + start }, chunk, off_t(offset) + off_t(start))
+    let code = withUnsafeTemporaryAllocation(byteCount: 16 * 1024, alignment: 1) { buffer -> Int32 in
+      while bytes.count < limit {
+        let count = pread(descriptor, buffer.baseAddress, min(limit - bytes.count, buffer.count), off_t(offset) + off_t(bytes.count))
+        if count > 0 {
+          bytes.append(contentsOf: buffer[..<count])
+        } else if count == 0 {
+          return 0
+        } else if errno != EINTR {
+          return errno
+        }
       }
-      if count < 0 && errno != EINTR { throw .last("read", path) }
-      bytes.removeLast(chunk - max(0, count))
-      if count == 0 { break }
+      return 0
     }
+    if code != 0 { throw FileError("read", path, code: code) }
     return bytes
   }
 

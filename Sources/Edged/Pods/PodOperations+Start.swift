@@ -108,7 +108,7 @@ extension PodOperations {
 
   private func createSandbox(_ pod: Pod, _ config: CRIPodSandboxConfig) async throws -> SandboxRecord {
     do {
-      let id = try await runtime.runPodSandbox(config, runtimeHandler: "")
+      let id = try await turns.take(.first) { try await runtime.runPodSandbox(config, runtimeHandler: "") }
       await view.expect(id, of: pod.uid)
       return try await view.refreshSandbox(id, of: pod.uid)
     } catch {
@@ -141,7 +141,9 @@ extension PodOperations {
       try await self.config(of: container, kind, pod, setup, record, image)
     }
     let id = try await failing("CreateContainerError", pod, fieldPath) {
-      try await runtime.createContainer(config, inSandbox: setup.sandboxID, sandboxConfig: setup.sandboxConfig)
+      try await turns.take(.next) {
+        try await runtime.createContainer(config, inSandbox: setup.sandboxID, sandboxConfig: setup.sandboxConfig)
+      }
     }
     await view.expect(id, of: pod.uid)
     events.record(pod, fieldPath: fieldPath, .normal, reason: "Created", message: "Created container: \(container.name)")
@@ -157,7 +159,7 @@ extension PodOperations {
   private func run(_ container: Container, _ id: String, of pod: Pod, _ setup: PodSetup, log: String) async throws {
     let fieldPath = pod.fieldPath(ofContainer: container.name)
     do {
-      try await failing("RunContainerError", pod, fieldPath) { try await runtime.startContainer(id) }
+      try await failing("RunContainerError", pod, fieldPath) { try await turns.take(.next) { try await runtime.startContainer(id) } }
     } catch {
       await view.refreshContainer(id)
       throw error

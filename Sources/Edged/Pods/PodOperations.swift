@@ -5,6 +5,7 @@ import Runtime
 /// What a pod's worker does to the world: the thin side of the rules in `PodPlanner`.
 struct PodOperations: Sendable {
   let runtime: any ContainerRuntime
+  let turns: EngineTurns
   let view: RuntimeView
   let node: NodeFacts
   let paths: NodePaths

@@ -74,8 +74,7 @@ actor PodTable {
 
   /// Adds a wish or changes it.
   func wish(for pod: WishedPod) async {
-    await take(pod)
-    await carryOutWishes()
+    if await take(pod) { await carryOutWishes() }
   }
 
   /// Takes a wish back.
@@ -88,16 +87,19 @@ actor PodTable {
   /// The wishes of one source.
   func wishes(of source: PodSource) -> [WishedPod] { wished.values.filter { $0.source == source } }
 
-  private func take(_ wish: WishedPod) async {
+  /// Returns whether there is more to do than the pod's worker does.
+  @discardableResult
+  private func take(_ wish: WishedPod) async -> Bool {
     let uid = wish.pod.uid
     let before = wished.updateValue(wish, forKey: uid)
-    guard let before, let worker = workers[uid] else { return }
+    guard let before, let worker = workers[uid] else { return true }
     if before.pod.isSameWish(as: wish.pod) {
       await worker.takeConditions(of: wish.pod)
-    } else {
-      logger.info("pod changed", metadata: ["pod": "\(wish.pod.fullName)", "uid": "\(uid)"])
-      await worker.update(wish.pod)
+      return false
     }
+    logger.info("pod changed", metadata: ["pod": "\(wish.pod.fullName)", "uid": "\(uid)"])
+    await worker.update(wish.pod)
+    return true
   }
 
   private func drop(_ uid: String) async {
@@ -131,13 +133,15 @@ actor PodTable {
   func startMissing() async {
     guard !isStopping else { return }
     let nobodyWaited = book.isEmpty
+    guard wished.keys.contains(where: { workers[$0] == nil }) else { return }
     let records = await operations.view.all
     let running = Set(records.map(\.uid))
     // What runs already comes first: it has what it needs of the node, and newer pods have to do with the rest.
     func rank(_ pod: Pod) -> (Int, String) {
       (running.contains(pod.uid) ? 0 : CriticalPod.isCritical(pod) ? 1 : 2, pod.fullName)
     }
-    for pod in wished.values.map(\.pod).sorted(by: { rank($0) < rank($1) }) where isMissing(pod) {
+    let missing = wished.values.lazy.map(\.pod).filter(isMissing).map { (pod: $0, rank: rank($0)) }.sorted { $0.rank < $1.rank }
+    for (pod, _) in missing where isMissing(pod) {
       // A name that is still taken by containers of an earlier life has to become free first.
       if let old = records.first(where: {
         $0.uid != pod.uid && "\($0.namespace)/\($0.name)" == pod.fullName && workers[$0.uid] == nil

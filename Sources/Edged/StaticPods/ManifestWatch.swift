@@ -34,8 +34,9 @@ struct ManifestWatch: ~Copyable {
   mutating func renew() {
     var wanted: [Int32: Place] = [:]
     for place in currentPlaces() {
-      let events =
-        IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF
+      var events = IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF
+      // Above a directory only that it comes and goes matters; files that are often written may be beside it.
+      if place.name == nil || !isDirectory(path) { events |= IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB }
       let watch = inotify_add_watch(descriptor, place.directory, UInt32(events) | UInt32(IN_ONLYDIR))
       if watch >= 0, wanted[watch]?.name != nil || wanted[watch] == nil { wanted[watch] = place }
     }

@@ -3,10 +3,17 @@ import Logging
 
 /// Delivers what the cloud is owed: the newest state of each object, one message at a time per object, again and again until the cloud
 /// has answered. It begins with what an earlier run of the agent left.
+///
+/// Events wait until nothing else has been delivered for a while: they tell people what happened, and must not keep the cloud from knowing
+/// how pods are while many of them start.
 actor Outbox {
   /// Objects that have a message under way at a time.
   static let parallelDeliveries = 32
   private static let replyTimeout: Duration = .seconds(60)
+  /// How long nothing but events has been delivered before events are.
+  private static let quiet: Duration = .seconds(1)
+  /// How long events wait for that.
+  private static let eventPatience: Duration = .seconds(30)
 
   private struct Object {
     var entries: [OwedEntry] = []
@@ -26,7 +33,11 @@ actor Outbox {
   private var objects: [String: Object] = [:]
   /// Objects with something to deliver, in the order of their first entry.
   private var waiting: [String] = []
+  /// Events to deliver, in the order of their first entry.
+  private var waitingEvents: [String] = []
   private var underWay = 0
+  private var eventsMayGoAt = ContinuousClock.now
+  private var eventsMustGoAt: ContinuousClock.Instant?
   private var isConnected = false
   /// Whether anybody has said how the connection is.
   private var isTold = false
@@ -63,6 +74,7 @@ actor Outbox {
     objects[object]?.entries = []
     if objects[object]?.isUnderWay != true { objects[object] = nil }
     waiting.removeAll { $0 == object }
+    waitingEvents.removeAll { $0 == object }
   }
 
   func connectionChanged(_ connection: CloudConnection) {
@@ -82,8 +94,15 @@ actor Outbox {
   }
 
   private func enqueue(_ name: String) {
-    guard objects[name]?.isUnderWay == false, !waiting.contains(name) else { return }
-    waiting.append(name)
+    guard let object = objects[name], !object.isUnderWay else { return }
+    if object.next?.slot == .event {
+      guard !waitingEvents.contains(name) else { return }
+      waitingEvents.append(name)
+      eventsMustGoAt = eventsMustGoAt ?? .now + Self.eventPatience
+    } else {
+      guard !waiting.contains(name) else { return }
+      waiting.append(name)
+    }
     wakeup.yield()
   }
 
@@ -97,17 +116,43 @@ actor Outbox {
       logger.error("what is owed to the cloud can't be read", metadata: ["error": "\(error)"])
     }
     await withDiscardingTaskGroup { tasks in
+      var timer: Task<Void, Never>?
       for await _ in wakeups {
-        while isConnected, underWay < Self.parallelDeliveries, !waiting.isEmpty {
-          let name = waiting.removeFirst()
+        timer?.cancel()
+        timer = nil
+        while isConnected, underWay < Self.parallelDeliveries, let name = takeNext() {
           guard let entry = objects[name]?.next else { continue }
           objects[name]?.isUnderWay = true
           underWay += 1
           tasks.addTask { await self.deliver(entry) }
         }
+        if isConnected, let time = eventsDueAt {
+          timer = Task {
+            try? await Task.sleep(until: time)
+            if !Task.isCancelled { wakeup.yield() }
+          }
+        }
       }
+      timer?.cancel()
       tasks.cancelAll()
     }
+  }
+
+  /// When events are delivered, if any wait for nothing but time.
+  private var eventsDueAt: ContinuousClock.Instant? {
+    guard let last = eventsMustGoAt, waiting.isEmpty, underWay < Self.parallelDeliveries else { return nil }
+    return min(eventsMayGoAt, last)
+  }
+
+  private func takeNext() -> String? {
+    if !waiting.isEmpty {
+      eventsMayGoAt = .now + Self.quiet
+      return waiting.removeFirst()
+    }
+    guard let due = eventsDueAt, due <= .now else { return nil }
+    let name = waitingEvents.removeFirst()
+    if waitingEvents.isEmpty { eventsMustGoAt = nil }
+    return name
   }
 
   private enum Delivery {
