@@ -8,6 +8,8 @@ let package = Package(
   products: [
     .executable(name: "edgecore", targets: ["edgecore"]),
     .executable(name: "edgectl", targets: ["edgectl"]),
+    // For the benchmarks.
+    .library(name: "CloudSimulator", targets: ["CloudSimulator", "YAML"]),
     .library(name: "EdgeKit", targets: ["Core", "Curl", "Runtime", "Edged", "KubernetesAPI"]),
   ],
   dependencies: [

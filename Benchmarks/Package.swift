@@ -13,6 +13,7 @@ let package = Package(
     .executableTarget(
       name: "benchmarks",
       dependencies: [
+        .product(name: "CloudSimulator", package: "edgecore"),
         .product(name: "EdgeKit", package: "edgecore"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],

@@ -6,6 +6,8 @@ public enum DatabaseFile {
   /// What was opened.
   public struct Opened {
     public var connection: Connection
+    /// There was no database, or one without any table.
+    public var isNew: Bool
     /// Where a damaged file was set aside, and what was wrong with it; nil if the file was sound or new.
     public var damage: Damage?
   }
@@ -20,14 +22,16 @@ public enum DatabaseFile {
   /// - Throws: `SQLiteError` for everything but damage: a lock, a full disk, missing permissions, a newer program's tables.
   public static func open(_ path: String, _ migrations: Migrations) throws -> Opened {
     do {
-      return Opened(connection: try sound(path, migrations), damage: nil)
+      return try sound(path, migrations)
     } catch let error as SQLiteError where error.isDamage {
       let aside = path + ".damaged-\(time(nil))"
       for companion in ["", "-wal", "-shm"] where rename(path + companion, aside + companion) != 0 && errno != ENOENT {
         throw SQLiteError(
           code: error.code, message: "\(error.message); can't set it aside: \(String(cString: strerror(errno)))", context: error.context)
       }
-      return Opened(connection: try sound(path, migrations), damage: Damage(reason: error.message, setAside: aside))
+      var opened = try sound(path, migrations)
+      opened.damage = Damage(reason: error.message, setAside: aside)
+      return opened
     }
   }
 
@@ -44,12 +48,13 @@ public enum DatabaseFile {
     throw SQLiteError(code: SQLITE_CANTOPEN, message: String(cString: strerror(errno)), context: "make the folder \(folder)")
   }
 
-  private static func sound(_ path: String, _ migrations: Migrations) throws -> Connection {
+  private static func sound(_ path: String, _ migrations: Migrations) throws -> Opened {
     let connection = try Connection(path: path)
     if let damage = try connection.damages().first {
       throw SQLiteError(code: SQLITE_CORRUPT, message: damage, context: "check \(path)")
     }
+    let isNew = try connection.first("SELECT count(*) FROM sqlite_master") { $0.integer(0) } == 0
     try migrations.apply(to: connection)
-    return connection
+    return Opened(connection: connection, isNew: isNew)
   }
 }

@@ -74,7 +74,9 @@ import Testing
     }
   }
 
-  @Test func `an expired certificate is kept, and replaced when a token comes`() async throws {
+  @Test(.bug("https://github.com/kubeedge/kubeedge/issues/3067")) func `an expired certificate is kept, and replaced when a token comes`()
+    async throws
+  {
     try await withCloud { cloud in
       let folder = try Folder()
       let node = try TestHub(cloud, token: cloud.token, folder: folder)

@@ -84,7 +84,8 @@ import YAML
     }
   }
 
-  @Test func everythingComesBackWithoutACloud() async throws {
+  @Test(.bug("https://github.com/kubeedge/kubeedge/issues/6414"), .bug("https://github.com/kubeedge/kubeedge/issues/4048"))
+  func everythingComesBackWithoutACloud() async throws {
     try await Cloud.with { cloud in
       try cloud.apply(Self.settings)
       try cloud.apply(Self.credentials)
@@ -126,7 +127,8 @@ import YAML
     }
   }
 
-  @Test func aPodThatEndedWhileTheCloudWasAwayIsToldAndConfirmed() async throws {
+  @Test(.bug("https://github.com/kubeedge/kubeedge/issues/3462"), .bug("https://github.com/kubeedge/kubeedge/issues/3460"))
+  func aPodThatEndedWhileTheCloudWasAwayIsToldAndConfirmed() async throws {
     try await Cloud.with { cloud in
       try cloud.applyPod("job", "sleep 2; echo done", spec: "restartPolicy: Never")
       try await cloud.simulator.wait(for: "Pod", name: "job") { $0["status"]?["phase"] == .string("Running") }
@@ -155,9 +157,9 @@ import YAML
       try await cloud.simulator.waitUntilAcknowledged()
       await cloud.simulator.cut()
       try await cloud.agent.end(SIGKILL)
-      for companion in ["", "-wal", "-shm"] { unlink(cloud.agent.directory + "/edgecore.db" + companion) }
+      for companion in ["", "-wal", "-shm"] { unlink(cloud.agent.store + "/edgecore.db" + companion) }
       try "this is no database, and long enough to be looked at as one".write(
-        toFile: cloud.agent.directory + "/edgecore.db", atomically: false, encoding: .utf8)
+        toFile: cloud.agent.store + "/edgecore.db", atomically: false, encoding: .utf8)
       try await cloud.agent.start()
       _ = try await eventually("it says that the store was damaged") { cloud.agent.log.contains("the database was damaged") ? true : nil }
       let containers = try await cloud.agent.engine.containers(ofPod: pod.uid)
@@ -171,7 +173,7 @@ import YAML
     }
   }
 
-  @Test func aConfigMapThatIsDeletedAndMadeAgainIsTheNewOne() async throws {
+  @Test(.bug("https://github.com/kubeedge/kubeedge/issues/4106")) func aConfigMapThatIsDeletedAndMadeAgainIsTheNewOne() async throws {
     try await Cloud.with { cloud in
       try cloud.apply(Self.settings)
       try cloud.apply(Self.credentials)

@@ -114,7 +114,9 @@ import Testing
       do {
         let store = try MetaStore(path: path)
         _ = try await store.apply((0..<500).map { .put(ObjectKey(type: "configmap", name: "c\($0)"), Self.object("c\($0)", version: $0)) })
-        #expect(try await store.state(MetaStore.rebuiltState) == nil)
+        // A store that is new may have lost its forerunner.
+        #expect(try await store.state(MetaStore.rebuiltState) == "")
+        _ = try await store.apply([.setState(key: MetaStore.rebuiltState, value: nil)])
         await store.close()
       }
       let file = open(path, O_RDWR)

@@ -1,3 +1,4 @@
+import CloudSimulator
 import Curl
 import Foundation
 import KubernetesAPI
@@ -23,7 +24,7 @@ final class Agent: Sendable {
   private static func cgroup(_ directory: String) -> String { "/" + URL(fileURLWithPath: directory).lastPathComponent }
 
   /// Writes what an agent needs below `directory`.
-  static func configure(_ directory: String, endpoint: String) throws {
+  static func configure(_ directory: String, endpoint: String, cloud: CloudSimulator? = nil) throws {
     for name in ["manifests", "new", "kubelet", "log", "containers"] {
       try FileManager.default.createDirectory(atPath: directory + "/" + name, withIntermediateDirectories: true)
     }
@@ -35,7 +36,15 @@ final class Agent: Sendable {
         dataSource: \(directory)/edgecore.db
       modules:
         edgeHub:
-          enable: false
+          enable: \(cloud != nil)
+          httpServer: \(cloud?.httpServer ?? "https://127.0.0.1:1")
+          token: \(cloud?.token ?? "none")
+          tlsCaFile: \(directory)/pki/ca.crt
+          tlsCertFile: \(directory)/pki/server.crt
+          tlsPrivateKeyFile: \(directory)/pki/server.key
+          bootstrapFile: \(directory)/bootstrap.conf
+          websocket:
+            server: \(cloud?.websocketServer ?? "127.0.0.1:1")
         edged:
           hostnameOverride: \(node)
           rootDirectory: \(directory)/kubelet
@@ -53,9 +62,9 @@ final class Agent: Sendable {
 
   /// Starts an agent, gives it to `body`, and ends it. Its pods end with their engine, which has to be down when `cleanUp` is called.
   static func with<Value>(
-    _ program: String, _ engine: Engine, in directory: String, _ body: (Agent) async throws -> Value
+    _ program: String, _ engine: Engine, in directory: String, cloud: CloudSimulator? = nil, _ body: (Agent) async throws -> Value
   ) async throws -> Value {
-    try configure(directory, endpoint: engine.endpoint)
+    try configure(directory, endpoint: engine.endpoint, cloud: cloud)
     let agent = try Agent(program, directory)
     let result: Result<Value, any Error>
     do {

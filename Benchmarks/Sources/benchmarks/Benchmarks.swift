@@ -13,7 +13,7 @@ struct Benchmarks: AsyncParsableCommand {
       """)
 
   enum Part: String, ExpressibleByArgument, CaseIterable {
-    case channel, start, idle, exit, boot, size
+    case channel, start, idle, exit, boot, size, cloud
   }
 
   @Option(help: "Measure only this; may be given several times.")
@@ -66,6 +66,9 @@ struct Benchmarks: AsyncParsableCommand {
       }
       if parts.contains(.idle), engine != .docker {
         try await IdleBenchmark(program: program.path, seconds: idleSeconds).run(into: &report)
+      }
+      if parts.contains(.cloud), engine != .docker {
+        try await CloudBenchmark(program: program.path, idleSeconds: idleSeconds).run(into: &report)
       }
     } catch {
       // What was measured so far is worth its time.

@@ -29,21 +29,41 @@ struct IdleBenchmark {
   }
 
   private func watch(_ agent: Agent, _ count: Int, into report: inout Report) async throws {
+    let figures = try await IdleFigures.watch(agent, for: seconds)
+    let hasBar = count == 20
+    figures.add("Idle with \(count) pods", to: &report, bars: hasBar ? (cpu: 60, resident: 25, anonymous: 8) : nil)
+    report.note("idle with \(count) pods: \(figures.threads) threads, watched for \(seconds) s")
+  }
+}
+
+/// What an agent cost while it was watched.
+struct IdleFigures {
+  /// Milliseconds a minute.
+  var cpu: Double
+  /// MiB.
+  var resident: Double
+  var anonymous: Double
+  var threads: Int
+
+  static func watch(_ agent: Agent, for seconds: Int) async throws -> IdleFigures {
     let before = try ProcessFigures(pid: agent.process.pid)
     let begin = ContinuousClock.now
     try await Task.sleep(for: .seconds(seconds))
     let after = try ProcessFigures(pid: agent.process.pid)
     let minutes = begin.duration(to: .now) / .seconds(60)
-    let cpu = (after.cpu - before.cpu).milliseconds / minutes
-    let resident = Double(after.resident) / Double(1 << 20)
-    let anonymous = Double(after.anonymous) / Double(1 << 20)
-    let hasBar = count == 20
-    report.add(
-      "Idle with \(count) pods: CPU", "\(cpu.text(0)) ms/min", bar: hasBar ? "≤ 60 ms/min" : "", isMet: hasBar ? cpu <= 60 : nil)
-    report.add(
-      "Idle with \(count) pods: resident", "\(resident.text(1)) MB", bar: hasBar ? "≤ 25 MB" : "", isMet: hasBar ? resident <= 25 : nil)
-    report.add(
-      "Idle with \(count) pods: anonymous", "\(anonymous.text(1)) MB", bar: hasBar ? "≤ 8 MB" : "", isMet: hasBar ? anonymous <= 8 : nil)
-    report.note("idle with \(count) pods: \(after.threads) threads, watched for \(seconds) s")
+    return IdleFigures(
+      cpu: (after.cpu - before.cpu).milliseconds / minutes, resident: Double(after.resident) / Double(1 << 20),
+      anonymous: Double(after.anonymous) / Double(1 << 20), threads: after.threads)
+  }
+
+  /// Adds a row for each figure.
+  func add(_ subject: String, to report: inout Report, bars: (cpu: Double, resident: Double, anonymous: Double)? = nil) {
+    func add(_ what: String, _ value: Double, _ digits: Int, _ unit: String, _ bar: Double?) {
+      report.add(
+        "\(subject): \(what)", "\(value.text(digits)) \(unit)", bar: bar.map { "≤ \($0.text(0)) \(unit)" } ?? "", isMet: bar.map { value <= $0 })
+    }
+    add("CPU", cpu, 0, "ms/min", bars?.cpu)
+    add("resident", resident, 1, "MB", bars?.resident)
+    add("anonymous", anonymous, 1, "MB", bars?.anonymous)
   }
 }

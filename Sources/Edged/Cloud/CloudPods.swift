@@ -75,11 +75,13 @@ struct CloudPods: Sendable {
   /// Pods run whose description was lost with the store. The cloud doesn't list them, but it answers to a report with the whole pod.
   /// Until it was asked about each, nothing is ended.
   private func askForLostPods(known: Set<String>) async throws {
-    logger.warning("the store was made anew: asking the cloud for the pods that run here")
     let connections = try client.connectionChanges()
     defer { connections.end() }
     var changes = connections.makeAsyncIterator()
     var left = await view.all.filter { !known.contains($0.uid) }
+    if !left.isEmpty {
+      logger.warning("the store was made anew: asking the cloud for the pods that run here", metadata: ["pods": "\(left.count)"])
+    }
     while !left.isEmpty {
       var again: [PodRecord] = []
       for record in left {

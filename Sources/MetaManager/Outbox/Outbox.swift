@@ -36,8 +36,11 @@ actor Outbox {
   /// Events to deliver, in the order of their first entry.
   private var waitingEvents: [String] = []
   private var underWay = 0
+  private var lastSequence: Int64 = 0
   private var eventsMayGoAt = ContinuousClock.now
   private var eventsMustGoAt: ContinuousClock.Instant?
+  /// What was delivered and not yet taken out of the store, which may have no room to write that down.
+  private var unsettled: [StoreChange] = []
   private var isConnected = false
   /// Whether anybody has said how the connection is.
   private var isTold = false
@@ -62,11 +65,20 @@ actor Outbox {
 
   /// Takes an entry that is in the store.
   func add(_ entry: OwedEntry) {
+    lastSequence = max(lastSequence, entry.sequence)
     var object = objects[entry.object] ?? Object()
     object.entries.removeAll { $0.slot == entry.slot }
     object.entries.append(entry)
     objects[entry.object] = object
     enqueue(entry.object)
+  }
+
+  /// Takes an entry that the store wouldn't take.
+  func addUnstored(_ entry: OwedEntry) {
+    var entry = entry
+    entry.sequence = lastSequence
+    entry.isStored = false
+    add(entry)
   }
 
   /// Drops what was owed for an object, as the store has.
@@ -98,6 +110,8 @@ actor Outbox {
     if object.next?.slot == .event {
       guard !waitingEvents.contains(name) else { return }
       waitingEvents.append(name)
+      // As many as the store keeps.
+      if waitingEvents.count > MetaStore.owedEventLimit { objects[waitingEvents.removeFirst()] = nil }
       eventsMustGoAt = eventsMustGoAt ?? .now + Self.eventPatience
     } else {
       guard !waiting.contains(name) else { return }
@@ -155,6 +169,17 @@ actor Outbox {
     return name
   }
 
+  private func settle(_ entry: OwedEntry) async {
+    let changes = unsettled + [entry.settlement]
+    unsettled = []
+    do {
+      _ = try await store.apply(changes)
+    } catch {
+      unsettled = changes + unsettled
+      logger.debug("what was told can't be taken out of the store yet", metadata: ["error": "\(error)"])
+    }
+  }
+
   private enum Delivery {
     case delivered
     case offline
@@ -166,7 +191,7 @@ actor Outbox {
     var retryAfter: Duration?
     switch delivery {
     case .delivered:
-      objects[entry.object]?.entries.removeAll { $0.sequence == entry.sequence }
+      objects[entry.object]?.entries.removeAll { $0 == entry }
       objects[entry.object]?.backoff.reset()
     case .offline: break
     case .failed(let error):
@@ -201,7 +226,7 @@ actor Outbox {
       if entry.slot == .event {
         // The cloud never answers to events.
         try await channel.send(message, to: .websocket)
-        _ = try await store.apply([.settle(sequence: entry.sequence)])
+        await settle(entry)
         return .delivered
       }
       let reply = CloudReply(try await channel.request(message, to: .websocket, timeout: Self.replyTimeout), about: entry.resource)
@@ -216,12 +241,19 @@ actor Outbox {
         }
       case .done: break
       }
-      _ = try await store.apply([.settle(sequence: entry.sequence)])
+      await settle(entry)
       return .delivered
     } catch ChannelError.unknownModule, ChannelError.unregistered {
       return .offline
     } catch {
       return .failed(error as? MetadataError ?? MetadataError(.timeout, "\(error)"))
     }
+  }
+}
+
+extension OwedEntry {
+  /// What the store is to do when it was delivered.
+  fileprivate var settlement: StoreChange {
+    isStored ? .settle(sequence: sequence) : .settleOlder(object: object, slot: slot, upTo: sequence)
   }
 }

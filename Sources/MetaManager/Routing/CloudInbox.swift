@@ -130,7 +130,12 @@ struct CloudInbox: Sendable {
       for step in steps { await carryOut([step]) }
       return
     } catch {
-      complaints.note("what came can't be stored; the cloud will repeat it: \(error)", steps[0].message)
+      if let entry = steps[0].owed {
+        complaints.note("what the cloud is to be told can't be stored; it is told only if this agent lives on: \(error)", steps[0].message)
+        await outbox.addUnstored(entry)
+      } else {
+        complaints.note("what came can't be stored; the cloud will repeat it: \(error)", steps[0].message)
+      }
       return
     }
     var next = outcomes.makeIterator()

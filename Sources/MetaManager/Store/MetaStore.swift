@@ -19,7 +19,8 @@ actor MetaStore {
   /// Events that wait at most; older ones go first.
   static let owedEventLimit = 1000
 
-  /// Set in a store that was made anew because the old one was damaged, until the pods are known again.
+  /// Set in a store that was made anew, until the pods that may run from an earlier life are known again: the old one may have been
+  /// damaged, or lost.
   static let rebuiltState = "rebuilt"
 
   nonisolated let path: String
@@ -40,8 +41,9 @@ actor MetaStore {
   func open() throws -> DatabaseFile.Damage? {
     if connection != nil { return nil }
     let opened = try DatabaseFile.open(path, Self.migrations)
-    if let damage = opened.damage {
-      try opened.connection.run("INSERT OR REPLACE INTO state VALUES (?, ?)", .text(Self.rebuiltState), .text(damage.setAside))
+    if opened.isNew {
+      try opened.connection.run(
+        "INSERT OR REPLACE INTO state VALUES (?, ?)", .text(Self.rebuiltState), .text(opened.damage?.setAside ?? ""))
     }
     connection = opened.connection
     return opened.damage
@@ -75,6 +77,10 @@ actor MetaStore {
     case .owe(let entry): return try owe(entry, database)
     case .settle(let sequence):
       return try database.run("DELETE FROM owed WHERE sequence = ?", .integer(sequence)) > 0 ? .changed : .unchanged
+    case .settleOlder(let object, let slot, let last):
+      let changed = try database.run(
+        "DELETE FROM owed WHERE object = ? AND slot = ? AND sequence <= ?", .text(object), .text(slot.rawValue), .integer(last))
+      return changed > 0 ? .changed : .unchanged
     case .setState(let key, let value):
       if let value {
         try database.run("INSERT OR REPLACE INTO state VALUES (?, ?)", .text(key), .text(value))

@@ -12,6 +12,8 @@ enum StoreChange: Sendable {
   case owe(OwedEntry)
   /// Takes an entry out that was delivered, unless a newer one has its place.
   case settle(sequence: Int64)
+  /// Takes an entry out that something newer made void which couldn't be stored.
+  case settleOlder(object: String, slot: OwedEntry.Slot, upTo: Int64)
   case setState(key: String, value: String?)
 }
 
@@ -34,6 +36,8 @@ struct OwedEntry: Sendable, Hashable {
 
   /// Grows with each change, over restarts.
   var sequence: Int64 = 0
+  /// False if the store wouldn't take it: then it is told, but not after a restart. It came after the entry of that sequence.
+  var isStored = true
   /// Entries of one object are delivered one after the other.
   var object: String
   var slot: Slot

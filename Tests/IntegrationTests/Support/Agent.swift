@@ -22,6 +22,8 @@ final class Agent: Sendable {
   var manifests: String { directory + "/manifests" }
   var root: String { directory + "/kubelet" }
   var logs: String { directory + "/log" }
+  /// The database's folder.
+  var store: String { directory + "/store" }
   var cgroup: String { "/edgecore-test-\(node)" }
 
   /// Starts an agent, gives it to `body`, and ends it with everything that is left of its pods.
@@ -50,7 +52,7 @@ final class Agent: Sendable {
     self.cloud = cloud
     node = "n" + String(UInt32.random(in: 0...UInt32.max), radix: 16)
     directory = "/tmp/edgecore-agent-\(node)"
-    for name in ["manifests", "kubelet", "log", "containers"] {
+    for name in ["manifests", "kubelet", "log", "containers", "store"] {
       try FileManager.default.createDirectory(atPath: directory + "/" + name, withIntermediateDirectories: true)
     }
     let configuration = """
@@ -58,7 +60,7 @@ final class Agent: Sendable {
       kind: EdgeCore
       apiSocket: \(directory)/api.sock
       database:
-        dataSource: \(directory)/edgecore.db
+        dataSource: \(directory)/store/edgecore.db
       modules:
         edgeHub:
           enable: \(cloud != nil)
