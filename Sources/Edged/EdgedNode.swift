@@ -13,6 +13,7 @@ final class EdgedNode: Sendable {
   let runtime: any ContainerRuntime
   let view: RuntimeView
   let pods: PodTable
+  let stats: StatsSampler
   let operations: PodOperations
   let events: EventRecorder
   private let configuration: EdgedConfiguration
@@ -111,6 +112,7 @@ final class EdgedNode: Sendable {
       }, sources: sources, logger: logger)
     table.withLock { $0 = pods }
     self.pods = pods
+    stats = StatsSampler(pods: pods, operations: operations)
     staticPods = StaticPodSource(path: kubelet.staticPodPath, nodeName: name, checkInterval: kubelet.fileCheckFrequency.duration)
     logger.info(
       "node is ready for pods",

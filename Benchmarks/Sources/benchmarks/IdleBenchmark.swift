@@ -60,7 +60,8 @@ struct IdleFigures {
   func add(_ subject: String, to report: inout Report, bars: (cpu: Double, resident: Double, anonymous: Double)? = nil) {
     func add(_ what: String, _ value: Double, _ digits: Int, _ unit: String, _ bar: Double?) {
       report.add(
-        "\(subject): \(what)", "\(value.text(digits)) \(unit)", bar: bar.map { "≤ \($0.text(0)) \(unit)" } ?? "", isMet: bar.map { value <= $0 })
+        "\(subject): \(what)", "\(value.text(digits)) \(unit)", bar: bar.map { "≤ \($0.text(0)) \(unit)" } ?? "",
+        isMet: bar.map { value <= $0 })
     }
     add("CPU", cpu, 0, "ms/min", bars?.cpu)
     add("resident", resident, 1, "MB", bars?.resident)

@@ -19,6 +19,19 @@ public enum OperatingSystemThread {
     }
   }
 
+  /// Runs what blocks on a thread that ends with it, and waits for that.
+  ///
+  /// - Throws: `ThreadError`, or what `body` throws.
+  public static func run<Success: Sendable>(_ name: String, _ body: @escaping @Sendable () throws -> Success) async throws -> Success {
+    try await withCheckedThrowingContinuation { continuation in
+      do {
+        try start(name) { continuation.resume(with: Result { try body() }) }
+      } catch {
+        continuation.resume(throwing: error)
+      }
+    }
+  }
+
   /// Starts a thread that nobody joins; it ends when `run` returns.
   ///
   /// - Parameters:

@@ -25,25 +25,3 @@ public struct CgroupLimits: Sendable, Hashable {
     self.hugepages = hugepages
   }
 }
-
-/// What a control group and those in it use.
-public struct CgroupUsage: Sendable, Hashable {
-  /// CPU time since the group was made, in nanoseconds.
-  public var cpuNanoseconds: UInt64
-  /// Bytes, with the page cache.
-  public var memoryBytes: UInt64
-  /// Bytes that can't be given back easily: memory less the file pages that weren't used lately.
-  public var workingSetBytes: UInt64
-  /// Anonymous memory in bytes.
-  public var rssBytes: UInt64
-  /// Processes and threads.
-  public var pids: UInt64
-
-  public init(cpuNanoseconds: UInt64, memoryBytes: UInt64, workingSetBytes: UInt64, rssBytes: UInt64, pids: UInt64) {
-    self.cpuNanoseconds = cpuNanoseconds
-    self.memoryBytes = memoryBytes
-    self.workingSetBytes = workingSetBytes
-    self.rssBytes = rssBytes
-    self.pids = pids
-  }
-}

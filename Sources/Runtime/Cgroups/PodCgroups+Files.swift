@@ -1,5 +1,3 @@
-import Glibc
-
 extension PodCgroups {
   /// Makes a group and those it is in, in every hierarchy.
   /// - Returns: Whether it is new in one of them.
@@ -95,29 +93,4 @@ extension PodCgroups {
     }
     return directory(name, in: mount)
   }
-
-  func usage(of name: CgroupName) throws(CgroupError) -> CgroupUsage? {
-    do {
-      guard hierarchy.version == .v2, let unified = hierarchy.unified else { return try legacyUsage(name) }
-      let group = directory(name, in: unified)
-      let memory = try group.number("memory.current") ?? 0
-      return CgroupUsage(
-        cpuNanoseconds: try group.number("usage_usec", in: "cpu.stat") &* 1000, memoryBytes: memory,
-        workingSetBytes: Self.workingSet(memory, inactive: try group.number("inactive_file", in: "memory.stat")),
-        rssBytes: try group.number("anon", in: "memory.stat"), pids: try group.number("pids.current") ?? 0)
-    } catch .system(_, _, let code) where code == ENOENT || code == ENODEV {
-      return nil
-    }
-  }
-
-  private func legacyUsage(_ name: CgroupName) throws(CgroupError) -> CgroupUsage {
-    let memory = try controller("memory", name)
-    let bytes = try memory.number("memory.usage_in_bytes") ?? 0
-    return CgroupUsage(
-      cpuNanoseconds: try controller("cpuacct", name).number("cpuacct.usage") ?? 0, memoryBytes: bytes,
-      workingSetBytes: Self.workingSet(bytes, inactive: try memory.number("total_inactive_file", in: "memory.stat")),
-      rssBytes: try memory.number("total_rss", in: "memory.stat"), pids: try controller("pids", name).number("pids.current") ?? 0)
-  }
-
-  private static func workingSet(_ memory: UInt64, inactive: UInt64) -> UInt64 { memory > inactive ? memory - inactive : 0 }
 }

@@ -91,14 +91,6 @@ public struct PodCgroups: Sendable {
     try await CgroupThread.run { try CgroupRemoval(groups: groups, timeout: timeout).run() }
   }
 
-  /// What the pod uses; nil if its group isn't there.
-  public func usage(podUID: String, qos: CgroupQOS) throws(CgroupError) -> CgroupUsage? {
-    try usage(of: CgroupName.pod(uid: podUID, qos: qos, root: root))
-  }
-
-  /// What all pods together use; nil if there is no group for them.
-  public func usage() throws(CgroupError) -> CgroupUsage? { try usage(of: CgroupName.kubepods(root: root)) }
-
   func directory(_ name: CgroupName, in mount: String) -> CgroupDirectory {
     let path = name.path(driver)
     return CgroupDirectory(path: path == "/" ? mount : mount + path)
