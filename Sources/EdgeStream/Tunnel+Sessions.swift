@@ -1,5 +1,6 @@
 import NIOCore
 import NIOHTTP1
+import WebSocket
 
 extension Tunnel {
   private enum Step: Sendable { case over, goesOn }
@@ -37,7 +38,8 @@ extension Tunnel {
     } catch let failure as NodeAPI.Failure {
       return "\(failure)"
     } catch {
-      return "the node's API at \(api.authority) did not take the request: \(error)"
+      if Task.isCancelled || session.end != nil { return nil }
+      return "the node's API at \(api.authority) did not take the request: \(ConnectionError.words(error))"
     }
   }
 
@@ -69,7 +71,8 @@ extension Tunnel {
     } catch let failure as NodeAPI.Failure {
       return "\(failure)"
     } catch {
-      return "the node's API at \(api.authority) did not take the request: \(error)"
+      if Task.isCancelled || session.end != nil { return nil }
+      return "the node's API at \(api.authority) did not take the request: \(ConnectionError.words(error))"
     }
   }
 

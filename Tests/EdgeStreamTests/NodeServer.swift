@@ -13,8 +13,8 @@ final class NodeServer: Sendable {
 
   /// What logs are made of.
   let body: [UInt8]
+  let port: Int
   private let group: MultiThreadedEventLoopGroup
-  private let channel: any Channel
   private let state: Shared
 
   /// Where the handlers write down what happens.
@@ -34,17 +34,16 @@ final class NodeServer: Sendable {
         }
       }
       .bind(host: "127.0.0.1", port: 0).get()
-    return NodeServer(group: group, channel: channel, body: body, state: shared)
+    return NodeServer(group: group, port: channel.localAddress?.port ?? 0, body: body, state: shared)
   }
 
-  private init(group: MultiThreadedEventLoopGroup, channel: any Channel, body: [UInt8], state: Shared) {
+  private init(group: MultiThreadedEventLoopGroup, port: Int, body: [UInt8], state: Shared) {
     self.group = group
-    self.channel = channel
+    self.port = port
     self.body = body
     self.state = state
   }
 
-  var port: Int { channel.localAddress?.port ?? 0 }
   /// The requests that came, up to the empty line.
   var heads: [String] { state.state.withLock { $0.heads } }
   var open: Int { state.state.withLock { $0.open } }
@@ -71,6 +70,7 @@ final class NodeServer: Sendable {
     private let body: [UInt8]
     private var received: [UInt8] = []
     private var mode = Mode.head
+    private var isCounted = true
 
     init(shared: Shared, body: [UInt8]) {
       self.shared = shared
@@ -78,7 +78,13 @@ final class NodeServer: Sendable {
     }
 
     func channelActive(context: ChannelHandlerContext) { shared.change { $0.open += 1 } }
-    func channelInactive(context: ChannelHandlerContext) { shared.change { $0.open -= 1 } }
+    func channelInactive(context: ChannelHandlerContext) { leave() }
+
+    private func leave() {
+      if isCounted { shared.change { $0.open -= 1 } }
+      isCounted = false
+    }
+
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -142,6 +148,8 @@ final class NodeServer: Sendable {
       case "stuck":
         mode = .idle
         write(context, "HTTP/1.1 101 Switching Protocols\r\n\r\n")
+        // Who reads nothing doesn't see the end either.
+        leave()
         context.channel.setOption(.autoRead, value: false).whenFailure { _ in }
       case "collect":
         mode = .collect
