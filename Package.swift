@@ -91,17 +91,36 @@ let package = Package(
       ],
       swiftSettings: strict),
     .target(
-      name: "EdgeHub",
+      name: "WebSocket",
       dependencies: [
-        "Core", "Curl", "LocalAPI", "YAML",
-        .product(name: "Crypto", package: "swift-crypto"),
-        .product(name: "Logging", package: "swift-log"),
-        .product(name: "Metrics", package: "swift-metrics"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
         .product(name: "NIOWebSocket", package: "swift-nio"),
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "EdgeStream",
+      dependencies: [
+        "Core", "LocalAPI", "WebSocket", "YAML",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Metrics", package: "swift-metrics"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "EdgeHub",
+      dependencies: [
+        "Core", "Curl", "LocalAPI", "WebSocket", "YAML",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Metrics", package: "swift-metrics"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "X509", package: "swift-certificates"),
       ],
@@ -109,7 +128,7 @@ let package = Package(
     .executableTarget(
       name: "edgecore",
       dependencies: [
-        "CLinux", "Core", "EdgeHub", "Edged", "LocalAPI", "LocalServer", "MetaManager", "YAML",
+        "CLinux", "Core", "EdgeHub", "EdgeStream", "Edged", "LocalAPI", "LocalServer", "MetaManager", "YAML",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict,
@@ -154,9 +173,28 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "MetaManagerTests", dependencies: ["MetaManager", "Core", "SQLite", "YAML"], swiftSettings: strict),
     .testTarget(
+      name: "WebSocketTests",
+      dependencies: [
+        "WebSocket",
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "NIOWebSocket", package: "swift-nio"),
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "EdgeStreamTests",
+      dependencies: [
+        "EdgeStream", "Core", "CloudSimulator", "LocalAPI", "YAML",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ],
+      swiftSettings: strict),
+    .testTarget(
       name: "EdgeHubTests",
       dependencies: [
-        "EdgeHub", "Core", "CloudSimulator", "LocalAPI", "YAML",
+        "EdgeHub", "Core", "CloudSimulator", "LocalAPI", "WebSocket", "YAML",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),

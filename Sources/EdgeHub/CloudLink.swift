@@ -2,9 +2,9 @@ import Core
 import FoundationEssentials
 import Logging
 import NIOCore
-import NIOHTTP1
 import ServiceLifecycle
 import Synchronization
+import WebSocket
 
 /// Keeps the connection to the cloud, and the certificate for it, for as long as it runs.
 final class CloudLink: Sendable {
@@ -38,8 +38,8 @@ final class CloudLink: Sendable {
     self.announcer = announcer
     self.logger = logger
     client = WebSocketClient(
-      server: ServerAddress(configuration.websocket.server), path: "/\(configuration.projectID)/\(nodeName)/events",
-      headers: ["node_id": nodeName, "project_id": configuration.projectID, "ConnectionUse": "msg"],
+      server: ServerAddress(configuration.websocket.server, standardPort: 10000), path: "/\(configuration.projectID)/\(nodeName)/events",
+      headers: [("node_id", nodeName), ("project_id", configuration.projectID), ("ConnectionUse", "msg")],
       handshakeTimeout: Int(configuration.websocket.handshakeTimeout), writeDeadline: Int(configuration.websocket.writeDeadline),
       messageLimit: timing.messageLimit, group: group)
   }
@@ -107,7 +107,7 @@ final class CloudLink: Sendable {
       let mute = MuteWatch(limit: timing.muteLimit)
       do {
         let connection = try await cancelWhenGracefulShutdown {
-          try await self.client.connect(identity) { mute.noteActivity() }
+          try await self.client.connect(identity.credentials) { mute.noteActivity() }
         }
         let began = ContinuousClock.now
         await use(connection, mute)

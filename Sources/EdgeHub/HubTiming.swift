@@ -1,4 +1,5 @@
 import Core
+import WebSocket
 
 /// How long things may take, and how big they may be. Tests are in more of a hurry, and content with less.
 struct HubTiming: Sendable {

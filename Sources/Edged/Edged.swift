@@ -86,6 +86,11 @@ public final class Edged: Module {
     return runtime
   }
 
+  /// The address that others know the node by: what it has published, or would publish now.
+  public var internalIP: String? {
+    node.withLock { $0 }?.internalIP ?? EdgedNode.hostIPs(configuration, logger).first
+  }
+
   /// Answers that are streams, for the local server.
   public var routes: [Route] {
     EdgedStreams { [self] in

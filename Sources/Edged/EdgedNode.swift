@@ -16,6 +16,8 @@ final class EdgedNode: Sendable {
   let stats: StatsSampler
   let operations: PodOperations
   let events: EventRecorder
+  /// The first of the addresses that the node publishes.
+  let internalIP: String?
   private let configuration: EdgedConfiguration
   private let staticPods: StaticPodSource
   private let problems = Mutex<[ManifestProblem]>([])
@@ -51,6 +53,7 @@ final class EdgedNode: Sendable {
     self.metadata = metadata
     self.agentVersion = agentVersion
     self.logger = logger
+    internalIP = hostIPs.first
     events = EventRecorder(node: name, logger: Logger(label: "edged.events"))
     view = RuntimeView(runtime: runtime, logger: logger)
     let probeClient = HTTPClient()
@@ -251,7 +254,8 @@ final class EdgedNode: Sendable {
     }
   }
 
-  private static func hostIPs(_ configuration: EdgedConfiguration, _ logger: Logger) -> [String] {
+  /// The addresses that a node of this configuration reports, the main one first.
+  static func hostIPs(_ configuration: EdgedConfiguration, _ logger: Logger) -> [String] {
     do {
       return try HostAddresses.read(nodeIP: configuration.nodeIP, interface: configuration.customInterfaceName)
     } catch {

@@ -16,10 +16,12 @@ public struct CloudSummary: Codable, Sendable, Hashable {
   public var owed: Int?
   /// The last errors, the newest last: `<RFC 3339> <text>`.
   public var errors: [String]
+  /// The tunnel for logs and the like; nil if the agent runs without.
+  public var tunnel: TunnelSummary?
 
   public init(
     server: String, connected: Bool, since: String, connections: Int, certificateUntil: String?, sent: Int, received: Int, owed: Int?,
-    errors: [String]
+    errors: [String], tunnel: TunnelSummary? = nil
   ) {
     self.server = server
     self.connected = connected
@@ -30,5 +32,6 @@ public struct CloudSummary: Codable, Sendable, Hashable {
     self.received = received
     self.owed = owed
     self.errors = errors
+    self.tunnel = tunnel
   }
 }

@@ -46,6 +46,9 @@ struct AgentRoutes: Sendable {
     var summary: CloudSummary = try JSONValue(json: try await answer(.websocket, "cloud").content).decode()
     let store = try? JSONValue(json: try await answer(.metaManager, "null/store/state").content)
     summary.owed = store?["owed"]?.int.map { Int($0) }
+    if registry.status(of: .edgeStream)?.state == .running {
+      summary.tunnel = try? JSONValue(json: try await answer(.edgeStream, "tunnel").content).decode()
+    }
     return .json(try JSONValue(encoding: summary).jsonBytes())
   }
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import CLinux
 import Core
 import EdgeHub
+import EdgeStream
 import Edged
 import FoundationEssentials
 import Glibc
@@ -72,6 +73,15 @@ struct Run: ParsableCommand {
       registry.add(edged)
     } else {
       registry.addDisabled(.edged, group: .edged, reason: "modules.edged.enable is false")
+    }
+    if modules.edgeStream.enable {
+      let kubelet = modules.edged.tailoredKubeletConfig
+      registry.add(
+        EdgeStream(
+          configuration: modules.edgeStream, nodeName: nodeName, nodeAddress: { edged.internalIP }, apiAddress: kubelet.address,
+          apiPort: Int(kubelet.readOnlyPort), channel: channel))
+    } else {
+      registry.addDisabled(.edgeStream, group: .edgeStream, reason: "modules.edgeStream.enable is false")
     }
     registry.add(server)
 

@@ -112,6 +112,19 @@ struct CertificateAuthority: Sendable {
     return try certificate.serializeAsPEM().derBytes
   }
 
+  /// A node's certificate and key, both PEM.
+  func nodeIdentity(_ node: String, life: Duration) throws -> (certificate: String, key: String) {
+    let nodeKey = P256.Signing.PrivateKey()
+    let subject = try DistinguishedName {
+      OrganizationName("system:nodes")
+      CommonName("system:node:\(node)")
+    }
+    let request = try CertificateSigningRequest(
+      version: .v1, subject: subject, privateKey: Certificate.PrivateKey(nodeKey), attributes: .init())
+    let signed = try Certificate(derEncoded: try sign(request: try request.serializeAsPEM().derBytes, usages: [2], life: life))
+    return (try signed.serializeAsPEM().pemString + "\n", nodeKey.pemRepresentation + "\n")
+  }
+
   /// Whether a node's certificate may be exchanged for a new one of the same name.
   func accepts(clientCertificate der: [UInt8], ofNode node: String) -> Bool {
     guard let certificate = try? Certificate(derEncoded: der), certificate.issuer == self.certificate.subject,

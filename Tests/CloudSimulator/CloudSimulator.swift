@@ -27,6 +27,8 @@ public final class CloudSimulator: Sendable {
   private let group: MultiThreadedEventLoopGroup
   private let https: Listener
   private let websocket: Listener
+  let tunnelListener: Listener
+  let tunnels = Tunnels()
   private let tasks: Mutex<[Task<Void, Never>]>
   private let directory: StateDirectory?
   private let isDirty: AsyncStream<Void>.Continuation
@@ -84,6 +86,10 @@ public final class CloudSimulator: Sendable {
       host: configuration.host, port: port(configuration.websocketPort, "websocket"), group: group, authority: authority,
       identity: identity, clientCertificates: .required
     ) { try WebSocketServer.setUp($0, core: core) }
+    tunnelListener = try Listener(
+      host: configuration.host, port: port(configuration.tunnelPort, "tunnel"), group: group, authority: authority, identity: identity,
+      clientCertificates: .required
+    ) { [tunnels] in try TunnelServer.setUp($0, tunnels: tunnels, faults: core.faults) }
     tasks = Mutex([])
   }
 
@@ -111,7 +117,9 @@ public final class CloudSimulator: Sendable {
         ("store", core.store.snapshot), ("records", core.records.snapshot),
         (
           "ports",
-          .members(("https", .number(String(https.port))), ("websocket", .number(String(websocket.port))))
+          .members(
+            ("https", .number(String(https.port))), ("websocket", .number(String(websocket.port))),
+            ("tunnel", .number(String(tunnelListener.port))))
         )))
   }
 
@@ -127,6 +135,7 @@ public final class CloudSimulator: Sendable {
     for task in tasks { await task.value }
     core.transcript.end()
     core.progress.end()
+    tunnels.progress.end()
     try? saveState()
     try? await group.shutdownGracefully()
   }
@@ -184,6 +193,7 @@ public final class CloudSimulator: Sendable {
   public func cut() async {
     await https.close()
     await websocket.close()
+    await tunnelListener.close()
   }
 
   /// Listens again, on the same ports; nothing happens if it does.
@@ -191,7 +201,9 @@ public final class CloudSimulator: Sendable {
     try await https.open()
     do {
       try await websocket.open()
+      try await tunnelListener.open()
     } catch {
+      await websocket.close()
       await https.close()
       throw error
     }

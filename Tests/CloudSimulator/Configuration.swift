@@ -9,6 +9,8 @@ extension CloudSimulator {
     public var httpsPort = 0
     /// Where nodes connect; 0 is any free port.
     public var websocketPort = 0
+    /// Where nodes open their tunnels; 0 is any free port.
+    public var tunnelPort = 0
     /// How long an acknowledgement may take before the same message is sent again.
     public var ackTimeout: Duration = .seconds(5)
     /// How often a message is sent before the next object gets its turn.

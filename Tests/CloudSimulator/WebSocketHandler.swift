@@ -10,10 +10,19 @@ final class WebSocketHandler: ChannelDuplexHandler {
   private var text = ByteBuffer()
   /// - Returns: false to end the connection.
   private let onText: ([UInt8]) -> Bool
+  /// - Returns: false to leave it unanswered.
+  private let onPing: (ByteBuffer) -> Bool
   private let onEnd: () -> Void
+  private let takesOnlyTexts: Bool
 
-  init(onText: @escaping ([UInt8]) -> Bool, onEnd: @escaping () -> Void) {
+  /// - Parameter takesOnlyTexts: whether a binary message ends the connection.
+  init(
+    takesOnlyTexts: Bool = false, onText: @escaping ([UInt8]) -> Bool, onPing: @escaping (ByteBuffer) -> Bool = { _ in true },
+    onEnd: @escaping () -> Void
+  ) {
+    self.takesOnlyTexts = takesOnlyTexts
     self.onText = onText
+    self.onPing = onPing
     self.onEnd = onEnd
   }
 
@@ -22,12 +31,18 @@ final class WebSocketHandler: ChannelDuplexHandler {
     var payload = frame.unmaskedData
     switch frame.opcode {
     case .text, .binary, .continuation:
+      if takesOnlyTexts, frame.opcode == .binary {
+        context.close(promise: nil)
+        return
+      }
       if frame.opcode != .continuation { text.clear() }
       text.writeBuffer(&payload)
       guard frame.fin else { return }
       if !onText(Array(text.readableBytesView)) { context.close(promise: nil) }
       text = ByteBuffer()
-    case .ping: context.writeAndFlush(wrapOutboundOut(WebSocketFrame(fin: true, opcode: .pong, data: payload)), promise: nil)
+    case .ping:
+      guard onPing(payload) else { return }
+      context.writeAndFlush(wrapOutboundOut(WebSocketFrame(fin: true, opcode: .pong, data: payload)), promise: nil)
     case .connectionClose:
       context.writeAndFlush(wrapOutboundOut(WebSocketFrame(fin: true, opcode: .connectionClose, data: payload)), promise: nil)
       context.close(promise: nil)

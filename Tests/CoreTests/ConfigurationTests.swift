@@ -146,6 +146,22 @@ final class TemporaryDirectory {
     #expect(configuration.modules.eventBus.mqttQOS == 2)
   }
 
+  @Test func wrongValuesOfTheTunnelAreNamed() throws {
+    var loader = loader()
+    loader.settings = [
+      "modules.edgeStream.enable=true", "modules.edgeStream.server=cloud", "modules.edgeStream.tlsTunnelCAFile=ca.crt",
+      "modules.edgeStream.writeDeadline=0",
+    ]
+    let error = #expect(throws: ConfigurationError.self) { try loader.load() }
+    #expect(
+      error?.problems.map(\.key).sorted() == [
+        "modules.edgeStream.server", "modules.edgeStream.tlsTunnelCAFile", "modules.edgeStream.writeDeadline",
+      ])
+    loader.settings = ["modules.edgeStream.enable=true", "modules.edgeStream.server=10.0.0.1:10004"]
+    let stream = try loader.load().configuration.modules.edgeStream
+    #expect(stream.server == "10.0.0.1:10004" && stream.tlsTunnelCertFile == EdgeHubConfiguration().tlsCertFile)
+  }
+
   private static let kubelet = "modules.edged.tailoredKubeletConfig"
 
   @Test(arguments: [

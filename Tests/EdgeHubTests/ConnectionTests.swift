@@ -8,6 +8,7 @@ import Testing
 import YAML
 
 @testable import EdgeHub
+@testable import WebSocket
 
 @Suite(.timeLimit(.minutes(3))) struct ConnectionTests {
   @Test func `keeps the connection alive`() async throws {

@@ -99,14 +99,16 @@ import Testing
   }
 }
 
-@Suite struct ServerAddressTests {
-  @Test(arguments: [
-    ("10.0.0.1:10000", "10.0.0.1", 10000, true), ("cloud.example:443", "cloud.example", 443, false), ("[::1]:1", "::1", 1, true),
-    ("cloud", "cloud", 10000, false),
-  ])
-  func `reads host and port`(_ text: String, _ host: String, _ port: Int, _ isAddress: Bool) {
-    let address = ServerAddress(text)
-    #expect(address.host == host && address.port == port)
-    #expect((address.name == nil) == isAddress)
+@Suite struct WireTextTests {
+  @Test func `what follows a message is ignored`() throws {
+    let text = #"{"header":{"msg_id":"1","timestamp":1},"route":{"resource":"a}\"b"},"content":{"x":"\\\"}"}}"#
+    for trailer in ["", "\n", "\n{}", "garbage", "}"] {
+      let message = try WireText.message(Array((text + trailer).utf8))
+      #expect(message.id == "1" && message.resource == "a}\"b")
+      #expect(message.content == Array(#"{"x":"\\\"}"}"#.utf8))
+    }
+    for text in ["", "x", "}", "{", "[1]", #"{"header":{}}"#] {
+      #expect(throws: MessageError.self) { try WireText.message(Array(text.utf8)) }
+    }
   }
 }

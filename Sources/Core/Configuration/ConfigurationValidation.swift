@@ -43,6 +43,7 @@ struct ConfigurationValidation {
     check(configuration.modules.edged.tailoredKubeletConfig)
     check(configuration.modules.edgeHub)
     expectRange(configuration.modules.metaManager.remoteQueryTimeout, "modules.metaManager.remoteQueryTimeout", 1...3600)
+    check(configuration.modules.edgeStream)
     check(configuration.modules.eventBus)
   }
 
@@ -192,6 +193,19 @@ struct ConfigurationValidation {
       "\(Self.quoted(hub.websocket.server)) is no host and port, e.g. 10.0.0.1:10000")
     expectRange(hub.websocket.handshakeTimeout, "\(prefix).websocket.handshakeTimeout", 1...3600)
     expectRange(hub.websocket.writeDeadline, "\(prefix).websocket.writeDeadline", 1...3600)
+  }
+
+  private mutating func check(_ stream: EdgeStreamConfiguration) {
+    let prefix = "modules.edgeStream"
+    expectAbsolute(stream.tlsTunnelCAFile, "\(prefix).tlsTunnelCAFile")
+    expectAbsolute(stream.tlsTunnelCertFile, "\(prefix).tlsTunnelCertFile")
+    expectAbsolute(stream.tlsTunnelPrivateKeyFile, "\(prefix).tlsTunnelPrivateKeyFile")
+    expectRange(stream.handshakeTimeout, "\(prefix).handshakeTimeout", 1...3600)
+    expectRange(stream.writeDeadline, "\(prefix).writeDeadline", 1...3600)
+    guard stream.enable else { return }
+    expect(
+      Self.isHostAndPort(stream.server), "\(prefix).server",
+      "\(Self.quoted(stream.server)) is no host and port, e.g. 10.0.0.1:10004")
   }
 
   /// `host:port` or `[::1]:port`

@@ -39,6 +39,7 @@ public struct EdgeCoreConfiguration: Codable, Sendable, Hashable {
     public var edged = EdgedConfiguration()
     public var edgeHub = EdgeHubConfiguration()
     public var metaManager = MetaManagerConfiguration()
+    public var edgeStream = EdgeStreamConfiguration()
     public var eventBus = EventBusConfiguration()
     public init() {}
   }

@@ -1,5 +1,6 @@
 import Crypto
 import FoundationEssentials
+import WebSocket
 import X509
 
 /// What the node shows the cloud, and what it knows the cloud by.
@@ -13,6 +14,8 @@ struct NodeIdentity: Sendable {
   let caText: String
   /// Whether the CA in the CA file has signed the certificate.
   let isOfCA: Bool
+
+  var credentials: ClientCredentials { ClientCredentials(ca: caText, certificate: certificateText, key: keyText) }
 
   var notBefore: Date { certificate.notValidBefore }
   var notAfter: Date { certificate.notValidAfter }

@@ -1,6 +1,7 @@
 import Core
 import Logging
 import Synchronization
+import WebSocket
 
 /// The messages over one connection, both ways, from its opening to its end.
 final class Session: Sendable {

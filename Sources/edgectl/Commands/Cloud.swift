@@ -15,15 +15,23 @@ struct Cloud: AsyncParsableCommand {
       return
     }
     let cloud: CloudSummary = try answer.decode()
-    let since = Timestamp(cloud.since).map { "for \(age(of: $0)), since \(cloud.since)" } ?? "since \(cloud.since)"
     print("Server:       \(cloud.server)")
-    print("Connected:    \(cloud.connected ? "yes" : "no"), \(since)")
+    print("Connected:    \(cloud.connected ? "yes" : "no"), \(time(since: cloud.since))")
     print("Connections:  \(cloud.connections) since the agent started")
     print("Certificate:  \(cloud.certificateUntil.map { "until \($0)" } ?? "none")")
     print("Messages:     \(cloud.sent) sent, \(cloud.received) received")
     print("Outbox:       \(cloud.owed.map { "\($0) waiting" } ?? "unknown")")
-    if cloud.errors.isEmpty { return }
+    if let tunnel = cloud.tunnel {
+      let state = tunnel.connected ? "connected" : "not connected"
+      print("Tunnel:       \(tunnel.server), \(state), \(time(since: tunnel.since)); sessions: \(tunnel.sessions)")
+    }
+    let errors = cloud.errors + (cloud.tunnel?.lastError.map { ["\($0) (tunnel)"] } ?? [])
+    if errors.isEmpty { return }
     print("Last errors:")
-    for error in cloud.errors { print("  \(error)") }
+    for error in errors { print("  \(error)") }
+  }
+
+  private func time(since text: String) -> String {
+    Timestamp(text).map { "for \(age(of: $0)), since \(text)" } ?? "since \(text)"
   }
 }

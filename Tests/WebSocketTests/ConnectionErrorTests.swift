@@ -3,7 +3,7 @@ import NIOCore
 import NIOSSL
 import Testing
 
-@testable import EdgeHub
+@testable import WebSocket
 
 @Suite struct ConnectionErrorTests {
   private func words(_ error: any Error, isOpen: Bool) -> String {

@@ -4,7 +4,7 @@ import NIOSSL
 import NIOWebSocket
 
 /// Why there is no connection to the cloud, or no more.
-enum ConnectionError: Error, Sendable, Hashable {
+public enum ConnectionError: Error, Sendable, Hashable {
   case unreachable(server: String, problem: String)
   case handshakeTimeout(server: String, seconds: Int)
   /// The cloud's certificate could not be verified.
@@ -24,7 +24,7 @@ enum ConnectionError: Error, Sendable, Hashable {
   case ended
 
   /// Another certificate, or another CA, could change something.
-  var isAboutCertificates: Bool {
+  public var isAboutCertificates: Bool {
     switch self {
     case .untrustedServer, .certificateRefused: true
     default: false
@@ -33,7 +33,7 @@ enum ConnectionError: Error, Sendable, Hashable {
 }
 
 extension ConnectionError: CustomStringConvertible {
-  var description: String {
+  public var description: String {
     switch self {
     case .unreachable(let server, let problem): "the cloud at \(server) can't be reached: \(problem)"
     case .handshakeTimeout(let server, let seconds): "the cloud at \(server) did not finish the handshake within \(seconds) s"
@@ -91,7 +91,7 @@ extension ConnectionError {
   }
 
   /// What went wrong, without where in the networking library it did.
-  static func words(_ error: any Error) -> String {
+  public static func words(_ error: any Error) -> String {
     switch error {
     case ChannelError.connectTimeout(let limit): return "no answer within \(limit.nanoseconds / 1_000_000_000) s"
     case let error as IOError:

@@ -1,9 +1,8 @@
-import Core
 import NIOCore
 import NIOWebSocket
 import Testing
 
-@testable import EdgeHub
+@testable import WebSocket
 
 @Suite struct MessageAssemblyTests {
   private func frame(_ opcode: WebSocketOpcode, _ text: String, fin: Bool = true) -> WebSocketFrame {
@@ -40,17 +39,5 @@ import Testing
     #expect(throws: ConnectionError.self) { try assembly.add(frame(.continuation, "a")) }
     #expect(try assembly.add(frame(.text, "a", fin: false)) == nil)
     #expect(throws: ConnectionError.self) { try assembly.add(frame(.text, "b")) }
-  }
-
-  @Test func `what follows a message is ignored`() throws {
-    let text = #"{"header":{"msg_id":"1","timestamp":1},"route":{"resource":"a}\"b"},"content":{"x":"\\\"}"}}"#
-    for trailer in ["", "\n", "\n{}", "garbage", "}"] {
-      let message = try WireText.message(Array((text + trailer).utf8))
-      #expect(message.id == "1" && message.resource == "a}\"b")
-      #expect(message.content == Array(#"{"x":"\\\"}"}"#.utf8))
-    }
-    for text in ["", "x", "}", "{", "[1]", #"{"header":{}}"#] {
-      #expect(throws: MessageError.self) { try WireText.message(Array(text.utf8)) }
-    }
   }
 }
