@@ -36,6 +36,16 @@ public final class Edged: Module {
   public func run() async throws {
     // Modes of files are set as they are meant, whatever started us.
     umask(0)
+    let server = NodeAPIServer(
+      configuration: configuration, node: { self.node.withLock { $0 } }, logger: Logger(label: "edged.api"))
+    try await withThrowingTaskGroup(of: Void.self) { tasks in
+      tasks.addTask { await server.run() }
+      defer { tasks.cancelAll() }
+      try await runPods()
+    }
+  }
+
+  private func runPods() async throws {
     let engineClient = HTTPClient()
     let runtime: any ContainerRuntime
     do {
