@@ -31,7 +31,7 @@ struct NodeAPI: Sendable {
     let objects = NodeObjects(configuration: configuration, node: readyNode)
     return [
       Route("GET", "/pods") { _ in try await objects.pods() },
-      Route("GET", "/configz") { _ in try objects.configuration() },
+      Route("GET", "/configz") { _ in try objects.settings() },
     ]
   }
 

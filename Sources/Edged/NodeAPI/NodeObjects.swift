@@ -28,9 +28,9 @@ struct NodeObjects: Sendable {
     return .json(Self.list(items).jsonBytes())
   }
 
-  func configuration() throws -> ServerResponse {
-    let settings = try JSONValue(encoding: configuration.tailoredKubeletConfig)
-    return .json(JSONValue.object([.init("kubeletconfig", settings)]).jsonBytes())
+  func settings() throws -> ServerResponse {
+    let values = try JSONValue(encoding: configuration.tailoredKubeletConfig)
+    return .json(JSONValue.object([.init("kubeletconfig", values)]).jsonBytes())
   }
 
   private static func list(_ items: [JSONValue]) -> JSONValue {

@@ -19,22 +19,41 @@ struct PortForwardServer: Sendable {
     var error: SPDYStream?
   }
 
+  /// Pairs of which one stream is there.
+  private final class HalfPairs: Sendable {
+    private let pairs = Mutex<[String: Pair]>([:])
+
+    /// Returns what there is of its pair now; a whole pair is not kept.
+    func add(_ stream: SPDYStream, id: String) -> Pair {
+      pairs.withLock { pairs in
+        var pair = pairs[id] ?? Pair()
+        if stream.type == "data" { pair.data = stream } else { pair.error = stream }
+        pairs[id] = pair.data != nil && pair.error != nil ? nil : pair
+        return pair
+      }
+    }
+
+    /// Returns whether the stream was still without another.
+    func remove(_ stream: SPDYStream, id: String) -> Bool {
+      pairs.withLock { pairs in
+        guard let pair = pairs[id], pair.data === stream || pair.error === stream else { return false }
+        pairs[id] = nil
+        return true
+      }
+    }
+  }
+
   func serve(_ connection: StreamConnection) async {
     let (arrivals, arrival) = AsyncStream<SPDYStream>.makeStream()
     await serveSPDY(connection, idle: idle) { stream in
       guard Self.port(stream) != nil, ["data", "error"].contains(stream.type) else { return nil }
       return { arrival.yield(stream) }
     } work: { spdy in
-      let pairs = Mutex<[String: Pair]>([:])
+      let pairs = HalfPairs()
       await withDiscardingTaskGroup { tasks in
         for await stream in arrivals {
           let id = Self.requestID(stream)
-          let pair = pairs.withLock { pairs -> Pair in
-            if stream.type == "data" { pairs[id, default: Pair()].data = stream } else { pairs[id, default: Pair()].error = stream }
-            let pair = pairs[id] ?? Pair()
-            if pair.data != nil, pair.error != nil { pairs[id] = nil }
-            return pair
-          }
+          let pair = pairs.add(stream, id: id)
           if let data = pair.data, let error = pair.error {
             tasks.addTask {
               await forward(data, error)
@@ -44,12 +63,7 @@ struct PortForwardServer: Sendable {
           } else {
             tasks.addTask {
               try? await Task.sleep(for: Self.creationTime)
-              let isAlone = pairs.withLock { pairs in
-                guard let pair = pairs[id], pair.data === stream || pair.error === stream else { return false }
-                pairs[id] = nil
-                return true
-              }
-              guard isAlone, !Task.isCancelled else { return }
+              guard !Task.isCancelled, pairs.remove(stream, id: id) else { return }
               try? await stream.reset()
               spdy.forget(stream)
             }
