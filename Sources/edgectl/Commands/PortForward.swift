@@ -4,8 +4,8 @@ import Glibc
 struct PortForward: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "port-forward", abstract: "Forwards a port of this host to a port of a pod.",
-    discussion: "It listens on 127.0.0.1 until it is interrupted. 0 as local port takes a free one.",
-    usage: "edgectl port-forward [-n <namespace>] <pod> <local>:<remote>")
+    usage: "edgectl port-forward [-n <namespace>] <pod> <local>:<remote>",
+    discussion: "It listens on 127.0.0.1 until it is interrupted. 0 as local port takes a free one.")
 
   @OptionGroup var options: GlobalOptions
   @OptionGroup var name: PodName
