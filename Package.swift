@@ -53,6 +53,7 @@ let package = Package(
         .product(name: "NIOHTTP1", package: "swift-nio"),
       ],
       swiftSettings: strict),
+    .target(name: "SPDY", swiftSettings: strict),
     .target(name: "LocalAPI", swiftSettings: strict),
     .target(
       name: "LocalServer",
@@ -65,7 +66,7 @@ let package = Package(
     .target(
       name: "Runtime",
       dependencies: [
-        "Curl", "CSeccomp", "CLinux",
+        "Curl", "CSeccomp", "CLinux", "SPDY",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
@@ -74,9 +75,11 @@ let package = Package(
     .target(
       name: "Edged",
       dependencies: [
-        "Core", "Curl", "HTTPServer", "KubernetesAPI", "LocalAPI", "Runtime", "YAML", "CLinux",
+        "Core", "Curl", "HTTPServer", "KubernetesAPI", "LocalAPI", "Runtime", "SPDY", "YAML", "CLinux",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Metrics", package: "swift-metrics"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "Subprocess", package: "swift-subprocess"),
       ],
@@ -162,12 +165,14 @@ let package = Package(
         .product(name: "NIOPosix", package: "swift-nio"),
       ],
       swiftSettings: strict),
-    .testTarget(name: "RuntimeTests", dependencies: ["Runtime", "Curl"], swiftSettings: strict),
+    .testTarget(name: "SPDYTests", dependencies: ["SPDY"], swiftSettings: strict),
+    .testTarget(name: "RuntimeTests", dependencies: ["Runtime", "Curl", "SPDY"], swiftSettings: strict),
     .testTarget(
       name: "EdgedTests",
       dependencies: [
-        "Core", "Edged", "Curl", "KubernetesAPI", "Runtime", "YAML",
+        "Core", "Edged", "Curl", "HTTPServer", "KubernetesAPI", "Runtime", "SPDY", "YAML",
         .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "MetricsTestKit", package: "swift-metrics"),
       ],
       swiftSettings: strict),
@@ -254,7 +259,7 @@ let package = Package(
     .testTarget(
       name: "IntegrationTests",
       dependencies: [
-        "CloudSimulator", "Core", "edgecore", "edgectl", "Curl", "KubernetesAPI", "LocalAPI", "YAML",
+        "CloudSimulator", "Core", "edgecore", "edgectl", "Curl", "KubernetesAPI", "LocalAPI", "SPDY", "YAML",
         .product(name: "Subprocess", package: "swift-subprocess"),
       ],
       swiftSettings: strict),

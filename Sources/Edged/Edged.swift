@@ -20,22 +20,38 @@ public final class Edged: Module {
   private let channel: ChannelContext
   private let metadata: MetadataClient?
   private let agentVersion: String
+  private let metrics: @Sendable () -> String
   private let logger = Logger(label: "edged")
   private let node = Mutex<EdgedNode?>(nil)
 
   /// - Parameters:
   ///   - metadata: where the pods of the cloud come from; nil for a node that runs static pods alone.
   ///   - agentVersion: the agent's version without a name: `1.2.0`.
-  public init(configuration: EdgedConfiguration, channel: ChannelContext, metadata: MetadataClient?, agentVersion: String) {
+  ///   - metrics: the agent's metrics in Prometheus' text format, to be served beside those of pods.
+  public init(
+    configuration: EdgedConfiguration, channel: ChannelContext, metadata: MetadataClient?, agentVersion: String,
+    metrics: @escaping @Sendable () -> String
+  ) {
     self.configuration = configuration
     self.channel = channel
     self.metadata = metadata
     self.agentVersion = agentVersion
+    self.metrics = metrics
   }
 
   public func run() async throws {
     // Modes of files are set as they are meant, whatever started us.
     umask(0)
+    let server = NodeAPIServer(
+      configuration: configuration, node: { self.node.withLock { $0 } }, metrics: metrics, logger: Logger(label: "edged.api"))
+    try await withThrowingTaskGroup(of: Void.self) { tasks in
+      tasks.addTask { await server.run() }
+      defer { tasks.cancelAll() }
+      try await runPods()
+    }
+  }
+
+  private func runPods() async throws {
     let engineClient = HTTPClient()
     let runtime: any ContainerRuntime
     do {

@@ -3,8 +3,11 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import Synchronization
 
-/// A small HTTP/1.1 server: routes, streamed answers, and connections upgraded to byte streams.
+/// A small HTTP/1.1 server: routes, streamed answers, and connections that leave HTTP and become streams of bytes.
+///
+/// A connection without a request is closed after 90 s; a peer that doesn't read is waited for, with some 64 KiB under way at most.
 public struct HTTPServer: Sendable {
   /// Where to listen.
   public enum Address: Sendable, Hashable {
@@ -13,28 +16,35 @@ public struct HTTPServer: Sendable {
     case tcp(host: String, port: Int)
   }
 
+  /// What peers may take.
+  public struct Limits: Sendable {
+    /// Connections at a time; more are closed at once.
+    public var connections = 512
+    /// Bytes of a request's line and headers; a longer head is answered 431.
+    public var head = 256 << 10
+    /// How long a connection may be without a whole request.
+    public var requestTimeout = Duration.seconds(90)
+    public init() {}
+  }
+
   /// Bytes of a request's body; a larger one is answered 413.
   public static let bodyLimit = 4 << 20
-  /// The protocol name in `Upgrade` for routes that become byte streams.
+  /// The protocol name in `Upgrade` for routes made with `Route.upgrade`.
   public static let streamProtocol = "edgecore-stream"
 
-  private typealias HTTPChannel = NIOAsyncChannel<HTTPServerRequestPart, HTTPPart<HTTPResponseHead, ByteBuffer>>
-  private typealias Listener = NIOAsyncChannel<EventLoopFuture<Connection>, Never>
-
-  private enum Connection: Sendable {
-    case http(HTTPChannel)
-    case stream(HTTPRequestHead, NIOAsyncChannel<ByteBuffer, ByteBuffer>)
-  }
+  private typealias Listener = NIOAsyncChannel<Connection, Never>
 
   private let address: Address
   private let router: Router
   private let group: any EventLoopGroup
+  private let limits: Limits
   private let logger: Logger
 
-  public init(address: Address, routes: [Route], group: any EventLoopGroup, logger: Logger) {
+  public init(address: Address, routes: [Route], group: any EventLoopGroup, limits: Limits = Limits(), logger: Logger) {
     self.address = address
     self.router = Router(routes: routes)
     self.group = group
+    self.limits = limits
     self.logger = logger
   }
 
@@ -43,10 +53,16 @@ public struct HTTPServer: Sendable {
   public func run(onListening: @Sendable (Int?) -> Void = { _ in }) async throws {
     let listener = try await bind()
     onListening(listener.channel.localAddress?.port)
+    let open = OpenConnections()
     try await withThrowingDiscardingTaskGroup { tasks in
       try await listener.executeThenClose { connections in
         for try await connection in connections {
-          tasks.addTask { await serve(connection) }
+          let isWelcome = open.count < limits.connections
+          open.add(1)
+          tasks.addTask {
+            if isWelcome { await serve(connection) } else { await connection.refuse() }
+            open.add(-1)
+          }
         }
       }
       tasks.cancelAll()
@@ -54,120 +70,82 @@ public struct HTTPServer: Sendable {
   }
 
   private func bind() async throws -> Listener {
-    let bootstrap = ServerBootstrap(group: group).serverChannelOption(.backlog, value: 64)
+    let bootstrap = ServerBootstrap(group: group).serverChannelOption(.backlog, value: 128)
       .childChannelOption(.maxMessagesPerRead, value: 4)
+      .childChannelOption(.allowRemoteHalfClosure, value: true)
+    let limits = limits
     switch address {
     case .tcp(let host, let port):
       return try await bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-        .bind(host: host, port: port) { Self.initialise($0) }
+        .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+        .bind(host: host, port: port) { Connection.initialise($0, limits) }
     case .unixSocket(let path):
-      let listener = try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true) { Self.initialise($0) }
+      let listener = try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true) {
+        Connection.initialise($0, limits)
+      }
       chmod(path, 0o600)
       return listener
     }
   }
 
-  private static func initialise(_ channel: any Channel) -> EventLoopFuture<EventLoopFuture<Connection>> {
-    channel.eventLoop.makeCompletedFuture {
-      let upgrader = StreamUpgrader<Connection> { channel, head in
-        channel.eventLoop.makeCompletedFuture {
-          .stream(head, try NIOAsyncChannel(wrappingChannelSynchronously: channel))
-        }
-      }
-      let configuration = NIOTypedHTTPServerUpgradeConfiguration<Connection>(upgraders: [upgrader]) { channel in
-        channel.eventLoop.makeCompletedFuture {
-          try channel.pipeline.syncOperations.addHandler(ByteBufferResponseHandler())
-          return .http(try NIOAsyncChannel(wrappingChannelSynchronously: channel))
-        }
-      }
-      return try channel.pipeline.syncOperations.configureUpgradableHTTPServerPipeline(
-        configuration: .init(upgradeConfiguration: configuration))
-    }
-  }
-
-  // MARK: Connections
-
-  private func serve(_ connection: EventLoopFuture<Connection>) async {
+  private func serve(_ connection: Connection) async {
     do {
-      switch try await connection.get() {
-      case .http(let channel): try await serveHTTP(channel)
-      case .stream(let head, let channel): try await serveStream(head, channel)
+      try await connection.channel.executeThenClose { inbound, outbound in
+        let exchange = ConnectionExchange(
+          reader: PartReader(inbound), outbound: outbound, end: connection.end, peer: connection.peer, router: router)
+        try await exchange.run()
       }
     } catch {
       logger.debug("connection ended", metadata: ["error": "\(error)"])
     }
   }
-
-  private func serveStream(_ head: HTTPRequestHead, _ channel: NIOAsyncChannel<ByteBuffer, ByteBuffer>) async throws {
-    try await channel.executeThenClose { inbound, outbound in
-      var request = ServerRequest(head, body: [])
-      guard case .upgrade(let handler) = try router.route(for: &request).handler else { return }
-      try await handler(request, StreamConnection(inbound: inbound, outbound: outbound))
-    }
-  }
-
-  private func serveHTTP(_ channel: HTTPChannel) async throws {
-    try await channel.executeThenClose { inbound, outbound in
-      var iterator = inbound.makeAsyncIterator()
-      while let part = try await iterator.next() {
-        guard case .head(let head) = part else { continue }
-        var body: [UInt8] = []
-        var isTooLarge = false
-        reading: while let part = try await iterator.next() {
-          switch part {
-          case .body(let buffer):
-            isTooLarge = isTooLarge || body.count + buffer.readableBytes > Self.bodyLimit
-            if !isTooLarge { body += buffer.readableBytesView }
-          case .end: break reading
-          case .head: return
-          }
-        }
-        let response =
-          isTooLarge
-          ? ServerResponse.text("the request's body is larger than \(Self.bodyLimit) bytes\n", status: 413)
-          : await answer(ServerRequest(head, body: body))
-        try await send(response, head, outbound)
-        if !head.isKeepAlive { return }
-      }
-    }
-  }
-
-  private func answer(_ request: ServerRequest) async -> ServerResponse {
-    var request = request
-    do {
-      switch try router.route(for: &request).handler {
-      case .respond(let handler): return try await handler(request)
-      case .upgrade: return .text("\(request.path) needs `Upgrade: \(Self.streamProtocol)`\n", status: 426)
-      }
-    } catch let error as ServerError {
-      return .text(error.message + "\n", status: error.status)
-    } catch {
-      return .text("\(error)\n", status: 500)
-    }
-  }
-
-  private func send(
-    _ response: ServerResponse, _ request: HTTPRequestHead,
-    _ outbound: NIOAsyncChannelOutboundWriter<HTTPPart<HTTPResponseHead, ByteBuffer>>
-  ) async throws {
-    var head = HTTPResponseHead(version: request.version, status: .init(statusCode: response.status))
-    head.headers.add(name: "Content-Type", value: response.contentType)
-    if !request.isKeepAlive { head.headers.add(name: "Connection", value: "close") }
-    switch response.body {
-    case .bytes(let bytes):
-      head.headers.add(name: "Content-Length", value: String(bytes.count))
-      try await outbound.write(contentsOf: [.head(head), .body(ByteBuffer(bytes: bytes)), .end(nil)])
-    case .stream(let produce):
-      head.headers.add(name: "Transfer-Encoding", value: "chunked")
-      try await outbound.write(.head(head))
-      try await produce(ResponseWriter { try await outbound.write(.body($0)) })
-      try await outbound.write(.end(nil))
-    }
-  }
 }
 
-extension ServerRequest {
-  fileprivate init(_ head: HTTPRequestHead, body: [UInt8]) {
-    self.init(method: head.method.rawValue, target: head.uri, headers: head.headers.map { ($0.name, $0.value) }, body: body)
+/// How many connections there are.
+private final class OpenConnections: Sendable {
+  private let value = Atomic(0)
+  var count: Int { value.load(ordering: .relaxed) }
+  func add(_ number: Int) { value.add(number, ordering: .relaxed) }
+}
+
+/// A connection that was accepted.
+struct Connection: Sendable {
+  var channel: NIOAsyncChannel<ReceivedPart, SentPart>
+  var end: InputEnd
+  var peer: ServerRequest.Peer
+
+  static func initialise(_ channel: any Channel, _ limits: HTTPServer.Limits) -> EventLoopFuture<Connection> {
+    channel.eventLoop.makeCompletedFuture {
+      var decoderLimits = NIOHTTPDecoderLimitConfiguration()
+      decoderLimits.maxHeaderFieldSize = limits.head
+      decoderLimits.maxHeaderListSize = limits.head
+      let decoder = ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes, limitConfiguration: decoderLimits))
+      let encoder = HTTPResponseEncoder()
+      let end = InputEnd()
+      let seconds = limits.requestTimeout.components.seconds
+      try channel.pipeline.syncOperations.addHandlers(
+        encoder, decoder, HTTPPartHandler(decoder: decoder, encoder: encoder, requestTimeout: .seconds(seconds)), InputEndHandler(end))
+      return Connection(
+        channel: try NIOAsyncChannel(wrappingChannelSynchronously: channel), end: end,
+        peer: .init(local: channel.localAddress, remote: channel.remoteAddress))
+    }
+  }
+
+  func refuse() async { try? await channel.executeThenClose { _, _ in } }
+}
+
+extension ServerRequest.Peer {
+  /// Both ends count: an address of this host's loopback may be reached from outside where packets are rewritten.
+  init(local: SocketAddress?, remote: SocketAddress?) {
+    func isLoopback(_ address: SocketAddress?) -> Bool {
+      switch address {
+      case .unixDomainSocket: return true
+      case .v4, .v6:
+        let text = address?.ipAddress ?? ""
+        return text == "::1" || text.hasPrefix("127.") || text.hasPrefix("::ffff:127.")
+      case nil: return false
+      }
+    }
+    self.init(address: remote?.ipAddress, isOnThisHost: isLoopback(local) && isLoopback(remote))
   }
 }

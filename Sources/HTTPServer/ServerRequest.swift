@@ -1,8 +1,23 @@
 /// A request that arrived whole.
 public struct ServerRequest: Sendable {
+  /// Who sent it.
+  public struct Peer: Sendable, Hashable {
+    /// nil over a Unix socket.
+    public var address: String?
+    /// Whether it came over the loopback interface or a Unix socket.
+    public var isOnThisHost: Bool
+
+    public init(address: String?, isOnThisHost: Bool) {
+      self.address = address
+      self.isOnThisHost = isOnThisHost
+    }
+  }
+
   public var method: String
   /// Without the query, percent-decoded.
   public var path: String
+  /// The path's parts between slashes, each percent-decoded on its own; empty ones are left out.
+  public var segments: [String]
   /// In order of appearance, percent-decoded.
   public var query: [(name: String, value: String)]
   /// What the route's `{placeholders}` stood for.
@@ -10,12 +25,20 @@ public struct ServerRequest: Sendable {
   public var headers: [(name: String, value: String)]
   /// At most `HTTPServer.bodyLimit` bytes.
   public var body: [UInt8]
+  public var peer: Peer
+  private let peerEnd: @Sendable () async -> Void
 
   /// Splits a request target into path and query.
-  init(method: String, target: String, headers: [(name: String, value: String)], body: [UInt8]) {
+  /// - Parameter peerEnd: returns when the peer has ended its side.
+  public init(
+    method: String, target: String, headers: [(name: String, value: String)], body: [UInt8],
+    peer: Peer = Peer(address: nil, isOnThisHost: true), peerEnd: @escaping @Sendable () async -> Void = {}
+  ) {
     let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
     self.method = method
-    self.path = PercentEncoding.decode(parts.first ?? "", plusIsSpace: false)
+    let path = parts.first ?? ""
+    self.path = PercentEncoding.decode(path, plusIsSpace: false)
+    self.segments = path.split(separator: "/").map { PercentEncoding.decode($0, plusIsSpace: false) }
     self.query =
       parts.count < 2
       ? []
@@ -28,7 +51,30 @@ public struct ServerRequest: Sendable {
       }
     self.headers = headers
     self.body = body
+    self.peer = peer
+    self.peerEnd = peerEnd
   }
+
+  /// Returns when the peer has ended its side or is gone, or when the task is cancelled.
+  public func waitUntilPeerEnds() async { await peerEnd() }
+
+  /// The first value of a header; names compare without case.
+  public func header(_ name: String) -> String? { headerValues(name).first }
+
+  /// All values of a header.
+  public func headerValues(_ name: String) -> [String] {
+    let name = name.lowercased()
+    return headers.filter { $0.name.lowercased() == name }.map(\.value)
+  }
+
+  /// The words of a header that is a list with commas, over all its lines, in lower case.
+  public func headerTokens(_ name: String) -> [String] {
+    headerValues(name).flatMap { $0.split(separator: ",") }
+      .map { $0.trimmingSpaces.lowercased() }.filter { !$0.isEmpty }
+  }
+
+  /// Whether the peer asks for another protocol.
+  public var isUpgrade: Bool { header("Upgrade") != nil && headerTokens("Connection").contains("upgrade") }
 
   /// The first value of a query item.
   public func queryValue(_ name: String) -> String? { query.first { $0.name == name }?.value }
@@ -38,6 +84,14 @@ public struct ServerRequest: Sendable {
 
   /// Whether a query item is `true` or `1`.
   public func flag(_ name: String) -> Bool { ["true", "1"].contains(queryValue(name)) }
+}
+
+extension Substring {
+  fileprivate var trimmingSpaces: Substring {
+    let start = drop { $0 == " " || $0 == "\t" }
+    guard let last = start.lastIndex(where: { $0 != " " && $0 != "\t" }) else { return start[..<start.startIndex] }
+    return start[...last]
+  }
 }
 
 /// `%20` and, in queries, `+`.

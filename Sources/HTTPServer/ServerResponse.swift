@@ -2,13 +2,15 @@
 public struct ServerResponse: Sendable {
   public enum Body: Sendable {
     case bytes([UInt8])
-    /// Sent chunked, each chunk at once; the producer waits while the peer doesn't read. It ends when the function returns,
+    /// Sent chunked, each chunk at once, and behind it the connection is closed; the producer waits while the peer doesn't read. It ends when the function returns,
     /// and its task is cancelled when the peer goes away. An error breaks the connection off.
     case stream(@Sendable (ResponseWriter) async throws -> Void)
   }
 
   public var status: Int
   public var contentType: String
+  /// Beyond those that every answer has.
+  public var headers: [(name: String, value: String)] = []
   public var body: Body
 
   public init(status: Int = 200, contentType: String, body: Body) {

@@ -52,6 +52,13 @@ public protocol ContainerRuntime: ImageService {
   /// Connects to the streams of a container's first process.
   func attach(_ id: String, options: StreamOptions) async throws -> any StreamSession
 
+  /// Where the engine itself serves those streams to Kubernetes' clients; nil if it doesn't.
+  func streamServer(for request: StreamRequest) async throws -> StreamServer?
+  /// The regular file that the engine writes the container's log to. Links that lead there don't count.
+  func logFile(ofContainer id: String) async throws -> String
+  /// A process that lives in the sandbox's network; nil if the engine doesn't tell, or nothing runs there.
+  func sandboxProcess(_ id: String) async throws -> Int32?
+
   func containerStats(_ id: String) async throws -> CRIContainerStats
   func listContainerStats(_ filter: CRIContainerStatsFilter?) async throws -> [CRIContainerStats]
 
@@ -61,6 +68,12 @@ public protocol ContainerRuntime: ImageService {
 
   /// Ends running requests and closes connections.
   func shutdown() async
+}
+
+extension ContainerRuntime {
+  public func streamServer(for request: StreamRequest) async throws -> StreamServer? { nil }
+  public func logFile(ofContainer id: String) async throws -> String { try await containerStatus(id).logPath }
+  public func sandboxProcess(_ id: String) async throws -> Int32? { nil }
 }
 
 /// The images of a container engine.

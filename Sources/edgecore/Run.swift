@@ -65,7 +65,7 @@ struct Run: ParsableCommand {
       registry.addDisabled(.metaManager, group: .meta, reason: "modules.metaManager.enable is false")
     }
     let metadata = modules.metaManager.enable ? MetadataClient(channel: channel, source: .edged) : nil
-    let edged = Edged(configuration: modules.edged, channel: channel, metadata: metadata, agentVersion: Version.number)
+    let edged = Edged(configuration: modules.edged, channel: channel, metadata: metadata, agentVersion: Version.number) { metrics.text() }
     let server = LocalServer(
       socketPath: loaded.configuration.apiSocket, channel: channel, registry: registry, metrics: metrics,
       configuration: .init(text: loaded.summary, files: loaded.files), routes: edged.routes)

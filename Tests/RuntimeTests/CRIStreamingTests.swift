@@ -1,3 +1,4 @@
+import SPDY
 import Testing
 
 @testable import Runtime

@@ -56,3 +56,6 @@ static inline int clinux_pidfd_open(pid_t pid) {
   return -1;
 #endif
 }
+
+/// Puts the calling thread into the network namespace that the descriptor (of a `/proc/<pid>/ns/net`) stands for.
+static inline int clinux_enter_network(int descriptor) { return setns(descriptor, CLONE_NEWNET); }

@@ -87,7 +87,7 @@ extension ConfigurationText {
     "\(kubelet).nodeLeaseDurationSeconds": "How long the node's lease holds.",
     "\(kubelet).eventRecordQPS": "Events per second; 0: no limit.",
     "\(kubelet).eventBurst": "Events that may go out at once above that rate.",
-    "\(kubelet).address": "The address of the read-only server.",
+    "\(kubelet).address": "The address of the read-only server. Clients on other hosts get nothing but /healthz.",
     "\(kubelet).readOnlyPort": "The port of the read-only server (pods, logs, metrics); 0: off.",
     "\(kubelet).enableDebuggingHandlers": "Logs, exec, attach and port forwarding for the cloud.",
     "\(kubelet).streamingConnectionIdleTimeout": "An idle exec, attach or port forwarding ends after this long.",

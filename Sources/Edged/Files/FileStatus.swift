@@ -17,6 +17,8 @@ public struct FileStatus: Sendable, Hashable {
   public var usedBytes: Int64
   public var device: UInt64
   public var inode: UInt64
+  /// Names that the file has.
+  public var links: UInt64
   /// Nanoseconds since the epoch.
   public var modified: Int64
   /// Of its contents or of what this says about it; nanoseconds since the epoch.
@@ -41,6 +43,7 @@ public struct FileStatus: Sendable, Hashable {
     usedBytes = Int64(info.st_blocks) * 512
     device = UInt64(info.st_dev)
     inode = UInt64(info.st_ino)
+    links = UInt64(info.st_nlink)
     changed = Int64(info.st_ctim.tv_sec) * 1_000_000_000 + Int64(info.st_ctim.tv_nsec)
     modified = Int64(info.st_mtim.tv_sec) * 1_000_000_000 + Int64(info.st_mtim.tv_nsec)
   }

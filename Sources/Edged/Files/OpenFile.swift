@@ -25,6 +25,16 @@ struct OpenFile: ~Copyable {
     return FileStatus(info)
   }
 
+  /// Where the kernel has the file, without links; renamed since, it has its new name.
+  func currentPath() throws(FileError) -> String {
+    var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
+    let count = buffer.withUnsafeMutableBytes { bytes in
+      bytes.bindMemory(to: CChar.self).baseAddress.map { readlink("/proc/self/fd/\(descriptor)", $0, bytes.count) } ?? -1
+    }
+    guard count >= 0 else { throw .last("find", path) }
+    return String(decoding: buffer[..<count], as: UTF8.self)
+  }
+
   /// Reads from `offset` until the end of the file or `limit` bytes.
   func read(from offset: Int64 = 0, limit: Int) throws(FileError) -> [UInt8] {
     var bytes: [UInt8] = []

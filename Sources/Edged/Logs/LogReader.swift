@@ -27,32 +27,43 @@ public struct LogReader: AsyncSequence, Sendable {
   public typealias Element = [UInt8]
 
   private let file: LogFile
+  private let isGuarded: Bool
   /// The log's bytes when it was opened.
   private let size: Int64
   private let options: LogOptions
   private let watch: DirectoryWatch?
   private let ended: (@Sendable () async -> Void)?
 
-  /// Opens a log file; links to it are followed.
+  /// Opens a log file.
   /// - Parameters:
+  ///   - root: a directory that only the engine and the agent decide about. Nothing below it may be a link, and nothing but a regular
+  ///     file in its place is read. nil: links to the log are followed.
   ///   - ended: makes the reader follow the log: returns when the engine's status says that the container has ended (the engine
   ///     has written everything then), or when the task is cancelled. It is called each time the reader has to wait.
   public init(
-    path: String, options: LogOptions = LogOptions(), followUntil ended: (@Sendable () async -> Void)? = nil
+    path: String, below root: String? = nil, options: LogOptions = LogOptions(), followUntil ended: (@Sendable () async -> Void)? = nil
   ) throws(FileError) {
-    // Rotation happens where the file itself is.
-    guard let real = realpath(path, nil) else { throw .last("open", path) }
-    defer { free(real) }
-    let path = String(cString: real)
+    let path = try Self.place(of: path, below: root)
+    isGuarded = root != nil
     self.options = options
     self.ended = ended
     // The watch comes first: nothing that is written later goes unnoticed.
     watch = ended == nil ? nil : try DirectoryWatcher.shared.watch(FileSystem.parent(of: path) ?? "/")
-    file = try LogFile(path: path)
+    file = try LogFile(path: path, isGuarded: isGuarded)
     size = try file.status().size
   }
 
-  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(file: file, size: size, options: options, watch: watch, ended: ended) }
+  /// Where the log is: rotation happens where the file itself is.
+  private static func place(of path: String, below root: String?) throws(FileError) -> String {
+    if let root, !path.hasPrefix(root + "/") || path.split(separator: "/").contains("..") { throw FileError("open", path, code: EPERM) }
+    guard let real = realpath(root ?? path, nil) else { throw .last("open", path) }
+    defer { free(real) }
+    return String(cString: real) + (root.map { String(path.dropFirst($0.count)) } ?? "")
+  }
+
+  public func makeAsyncIterator() -> AsyncIterator {
+    AsyncIterator(file: file, isGuarded: isGuarded, size: size, options: options, watch: watch, ended: ended)
+  }
 
   /// The end of a log: at most `limit` bytes of its last lines.
   public static func lastLines(of path: String, lines: Int = 80, limit: Int = 2048) throws(FileError) -> String {
@@ -79,6 +90,7 @@ extension LogReader {
     static let blockSize: Int64 = 32 << 10
 
     private var file: LogFile
+    private let isGuarded: Bool
     private let size: Int64
     private let options: LogOptions
     private let watch: DirectoryWatch?
@@ -91,8 +103,11 @@ extension LogReader {
     private var isFinished = false
     private var hasEnded = false
 
-    init(file: LogFile, size: Int64, options: LogOptions, watch: DirectoryWatch?, ended: (@Sendable () async -> Void)?) {
+    init(
+      file: LogFile, isGuarded: Bool, size: Int64, options: LogOptions, watch: DirectoryWatch?, ended: (@Sendable () async -> Void)?
+    ) {
       self.file = file
+      self.isGuarded = isGuarded
       self.size = size
       self.options = options
       self.watch = watch
@@ -169,7 +184,7 @@ extension LogReader {
         let isLater = mine.map { index > $0 } ?? (other.path == file.path || other.status.modified > status.modified)
         guard isLater, other.status.size > 0 || hasEnded else { continue }
         // It may be renamed or compressed at this very moment: whatever happens to it wakes the reader again.
-        return try? LogFile(path: other.path, namedLike: file.path)
+        return try? LogFile(path: other.path, namedLike: file.path, isGuarded: isGuarded)
       }
       return nil
     }

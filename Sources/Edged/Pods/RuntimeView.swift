@@ -18,6 +18,8 @@ actor RuntimeView {
   private var nextTicket = 0
   private var tickets: [String: Int] = [:]
   private var isConnected = false
+  /// Since when the engine's events are missing; nil while they come.
+  private(set) var disconnectedSince: ContinuousClock.Instant?
   private var hasListed = false
   private var listWaiters: [AsyncStream<Void>.Continuation] = []
   /// By container id, those who wait for its end.
@@ -109,6 +111,7 @@ actor RuntimeView {
           delay = .milliseconds(100)
         }
         isConnected = false
+        if disconnectedSince == nil { disconnectedSince = .now }
       }
       try? await Task.sleep(for: delay)
       delay = min(delay * 2, .seconds(5))
@@ -121,6 +124,7 @@ actor RuntimeView {
       try await relist()
       if !isConnected { logger.info("following the container engine's events", metadata: ["endpoint": "\(runtime.endpoint)"]) }
       isConnected = true
+      disconnectedSince = nil
     case .started(let id):
       // Containers that this agent starts are looked at by whoever starts them; this is for restarts behind our back.
       if let uid = owners[id], let record = pods[uid]?.containers.first(where: { $0.id == id }), record.state != .running {

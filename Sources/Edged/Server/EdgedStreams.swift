@@ -2,6 +2,7 @@ import FoundationEssentials
 import HTTPServer
 import KubernetesAPI
 import LocalAPI
+import NIOPosix
 import Runtime
 import YAML
 
@@ -14,7 +15,15 @@ struct EdgedStreams: Sendable {
     [
       Route("GET", "/v1/pods/{namespace}/{name}/log") { try await log($0) },
       Route("GET", "/v1/events/watch") { _ in try watchEvents() },
-      Route.upgrade("GET", "/v1/pods/{namespace}/{name}/exec") { try await exec($0, $1) },
+      Route.upgrade("GET", "/v1/pods/{namespace}/{name}/exec") { request, connection in
+        try await run(request, connection) { node, id, options in
+          try await node.runtime.exec(id, command: request.queryValues("command"), options: options)
+        }
+      },
+      Route.upgrade("GET", "/v1/pods/{namespace}/{name}/attach") { request, connection in
+        try await run(request, connection) { node, id, options in try await node.runtime.attach(id, options: options) }
+      },
+      Route("GET", "/v1/pods/{namespace}/{name}/forward", handler: .takeOver { try await forward($0) }),
     ]
   }
 
@@ -36,13 +45,10 @@ struct EdgedStreams: Sendable {
     let options = LogOptions(
       tailLines: try number(request, "tailLines"), since: age.map { Timestamp.now + .seconds(-$0) }, limitBytes: limit.map { Int64($0) },
       timestamps: request.flag("timestamps"))
-    let id = instance.id
-    let uid = pod.uid
-    let view = node.view
-    let ended: @Sendable () async -> Void = { await view.waitUntilEnded(id, of: uid) }
+    let log = ContainerLog(runtime: node.runtime, view: node.view, podUID: pod.uid, containerID: instance.id)
     let reader: LogReader
     do {
-      reader = try LogReader(path: instance.logPath, options: options, followUntil: request.flag("follow") ? ended : nil)
+      reader = try await log.reader(options, follow: request.flag("follow"))
     } catch {
       throw ServerError(status: 500, message: "the log of container \(container) can't be read: \(error)")
     }
@@ -91,7 +97,11 @@ struct EdgedStreams: Sendable {
 
   // MARK: Commands
 
-  private func exec(_ request: ServerRequest, _ connection: StreamConnection) async throws {
+  /// - Parameter open: starts a session with the container of that id.
+  private func run(
+    _ request: ServerRequest, _ connection: StreamConnection,
+    _ open: (EdgedNode, String, StreamOptions) async throws -> any StreamSession
+  ) async throws {
     let session: any StreamSession
     do {
       let node = try node()
@@ -100,13 +110,36 @@ struct EdgedStreams: Sendable {
       guard let running = record?.newest(container), running.state == .running else {
         throw ServerError.notFound("container \(container) of pod \(pod.fullName) isn't running")
       }
-      let tty = request.flag("tty")
-      session = try await node.runtime.exec(
-        running.id, command: request.queryValues("command"), options: StreamOptions(stdin: request.flag("stdin"), tty: tty))
+      session = try await open(node, running.id, StreamOptions(stdin: request.flag("stdin"), tty: request.flag("tty")))
     } catch {
       return try await connection.write(StreamFrame(.failed, Array("\(error)".utf8)).bytes)
     }
     await ExecRelay(session: session, connection: connection).run()
     await session.close()
+  }
+
+  // MARK: Ports
+
+  /// Connects to a port inside the pod; the connection becomes that connection's bytes.
+  private func forward(_ request: ServerRequest) async throws -> Route.Takeover {
+    let node = try node()
+    let namespace = request.parameters["namespace"] ?? ""
+    let name = request.parameters["name"] ?? ""
+    guard let port = UInt16(request.queryValue("port") ?? ""), port > 0 else {
+      throw ServerError.badRequest("port: \"\(request.queryValue("port") ?? "")\" is not allowed; allowed: 1 to 65535")
+    }
+    guard let pod = await node.pod(namespace: namespace, name: name) else {
+      throw ServerError.notFound("no pod \(namespace)/\(name) on this node")
+    }
+    guard let sandbox = await node.view.record(of: pod.uid)?.readySandboxes.first else {
+      throw ServerError.notFound("pod \(pod.fullName) doesn't run")
+    }
+    let socket = try await PodNetwork.connect(port: port, inSandbox: sandbox.id, of: node.runtime)
+    return .stream { client in
+      try await client.write(SwitchingProtocols(headers: [("Connection", "Upgrade"), ("Upgrade", HTTPServer.streamProtocol)]).bytes)
+      try await StreamConnection.with(socket: try socket.release(), on: MultiThreadedEventLoopGroup.singleton) { server in
+        await StreamSplice(client: client, server: server, idle: IdleClock(timeout: .zero)).run()
+      }
+    }
   }
 }

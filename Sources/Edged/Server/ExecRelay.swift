@@ -21,13 +21,18 @@ struct ExecRelay: Sendable {
 
   private func sendOutput() async {
     do {
+      var hasExited = false
       for try await output in session.output {
         switch output {
         case .stdout(let bytes): try await send(.stdout, bytes)
         case .stderr(let bytes): try await send(.stderr, bytes)
-        case .exited(let code): try await send(.exited, Array(String(code).utf8))
+        case .exited(let code):
+          hasExited = true
+          try await send(.exited, Array(String(code).utf8))
         }
       }
+      // An attached container reports no exit; its streams have ended.
+      if !hasExited { try await send(.exited, Array("0".utf8)) }
     } catch {
       try? await send(.failed, Array("\(error)".utf8))
     }

@@ -70,6 +70,19 @@ extension DockerRuntime {
       resize: { [self] columns, rows in try await resize("/containers/\(id)/resize", columns: columns, rows: rows) })
   }
 
+  public func logFile(ofContainer id: String) async throws -> String {
+    let operation = "ContainerStatus"
+    guard let path = try await inspect(id, kind: .container, operation: operation).logPath, !path.isEmpty else {
+      throw RuntimeError(.notFound, operation: operation, message: "the engine writes no log file for container \(id)")
+    }
+    return path
+  }
+
+  public func sandboxProcess(_ id: String) async throws -> Int32? {
+    let sandbox = try await inspect(id, kind: .sandbox, operation: "PortForward")
+    return sandbox.state.pid.flatMap { $0 > 0 ? $0 : nil }
+  }
+
   private func createExec(_ id: String, _ request: DockerExecRequest, operation: String) async throws -> String {
     guard !request.command.isEmpty else {
       throw RuntimeError(.invalidArgument, operation: operation, message: "the command is empty")

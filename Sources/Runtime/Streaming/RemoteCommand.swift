@@ -1,4 +1,5 @@
 import Curl
+import SPDY
 import Synchronization
 
 /// The streams of a command or of a container, at the URL that CRI's Exec and Attach return.

@@ -1,4 +1,5 @@
 import Curl
+import SPDY
 import Synchronization
 
 /// The reading side of a remote command.
@@ -61,12 +62,13 @@ actor RemoteCommandOutput {
     case .data(streams.stderr, let bytes): return .stderr(bytes)
     case .data(streams.error, let bytes):
       status.append(contentsOf: bytes.prefix(Self.statusLimit - status.count))
-    case .data: break
+    // The engine opens none.
+    case .data, .opened: break
     case .ended(let stream):
       open.remove(stream)
       isDone = open.isEmpty
     // Our own pings would be odd.
-    case .ping(let id): if id % 2 == 0 { try await connection.write(SPDYFrame.pong(id: id)) }
+    case .ping(let id): if id % 2 == 0 { try await connection.write(SPDYFrame.ping(id: id)) }
     case .goAway: isDone = true
     }
     return nil

@@ -1,3 +1,5 @@
+import SPDY
+
 /// The numbers of a session's streams. A client's are odd and ascend in the order of opening.
 struct RemoteCommandStreams {
   let error: UInt32 = 1

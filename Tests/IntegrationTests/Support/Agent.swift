@@ -15,7 +15,9 @@ final class Agent: Sendable {
   let node: String
   /// The cloud that the agent joins; nil for one without.
   private let cloud: CloudSimulator?
-  private let http = HTTPClient()
+  let http = HTTPClient()
+  /// Of the node's API, on 127.0.0.1.
+  let port: UInt16
   private let process: AgentProcess
 
   var socket: String { directory + "/api.sock" }
@@ -52,6 +54,7 @@ final class Agent: Sendable {
     self.cloud = cloud
     node = "n" + String(UInt32.random(in: 0...UInt32.max), radix: 16)
     directory = "/tmp/edgecore-agent-\(node)"
+    port = try FreePort.find()
     for name in ["manifests", "kubelet", "log", "containers", "store"] {
       try FileManager.default.createDirectory(atPath: directory + "/" + name, withIntermediateDirectories: true)
     }
@@ -83,6 +86,7 @@ final class Agent: Sendable {
             containerRuntimeEndpoint: \(engine.endpoint)
             imageServiceEndpoint: \(engine.endpoint)
             cgroupRoot: /edgecore-test-\(node)
+            readOnlyPort: \(port)
       """
     try configuration.write(toFile: directory + "/edgecore.yaml", atomically: true, encoding: .utf8)
     process = AgentProcess(

@@ -3,6 +3,7 @@ struct DockerContainer: Decodable, Sendable {
   struct State: Decodable, Sendable {
     var status = ""
     var running = false
+    var pid: Int32?
     var oomKilled: Bool?
     var exitCode: Int32 = 0
     var error: String?
@@ -11,6 +12,7 @@ struct DockerContainer: Decodable, Sendable {
     enum CodingKeys: String, CodingKey {
       case status = "Status"
       case running = "Running"
+      case pid = "Pid"
       case oomKilled = "OOMKilled"
       case exitCode = "ExitCode"
       case error = "Error"

@@ -2,11 +2,13 @@
 ///
 /// A remote command opens five streams with one short header each, so nothing is gained by compression: the blocks are "stored".
 /// That is valid zlib for every decoder, and spares the agent a zlib.
-struct SPDYHeaderBlock {
+public struct SPDYHeaderBlock: Sendable {
   private var isFirst = true
 
+  public init() {}
+
   /// - Parameter headers: Names in lower case; at most 64 KiB together.
-  mutating func encode(_ headers: [(name: String, value: String)]) -> [UInt8] {
+  public mutating func encode(_ headers: [(name: String, value: String)]) -> [UInt8] {
     var plain: [UInt8] = []
     plain.append(bigEndian: UInt32(headers.count))
     for (name, value) in headers {

@@ -1,0 +1,105 @@
+import NIOCore
+import NIOHTTP1
+
+/// The requests of one connection and their answers, one after the other.
+struct ConnectionExchange {
+  let reader: PartReader
+  let outbound: NIOAsyncChannelOutboundWriter<SentPart>
+  let end: InputEnd
+  let peer: ServerRequest.Peer
+  let router: Router
+
+  private enum Outcome {
+    case answer(ServerResponse)
+    case stream(@Sendable (StreamConnection) async throws -> Void)
+  }
+
+  /// Returns when there will be no more requests.
+  func run() async throws {
+    while let part = try await reader.next() {
+      guard case .head(let head) = part else { continue }
+      guard let body = try await readBody() else { return }
+      let request = ServerRequest(head, body: body.bytes, peer: peer, end: end)
+      let outcome: Outcome =
+        body.isTooLarge
+        ? .answer(.text("the request's body is larger than \(HTTPServer.bodyLimit) bytes\n", status: 413)) : await outcome(of: request)
+      switch outcome {
+      case .stream(let handler):
+        try await outbound.write(.leaveHTTP)
+        return try await handler(StreamConnection(reader: reader, outbound: outbound, end: end))
+      case .answer(let response):
+        // The decoder has stopped behind a request to upgrade; what follows it is no HTTP.
+        let isLast = !head.isKeepAlive || request.isUpgrade || response.body.isStream || body.isTooLarge
+        try await send(response, head, isLast: isLast)
+        if isLast { return }
+      }
+    }
+  }
+
+  private func readBody() async throws -> (bytes: [UInt8], isTooLarge: Bool)? {
+    var bytes: [UInt8] = []
+    var isTooLarge = false
+    while let part = try await reader.next() {
+      switch part {
+      case .body(let buffer):
+        isTooLarge = isTooLarge || bytes.count + buffer.readableBytes > HTTPServer.bodyLimit
+        if !isTooLarge { bytes += buffer.readableBytesView }
+      case .end: return (bytes, isTooLarge)
+      case .head, .bytes: return nil
+      }
+    }
+    return nil
+  }
+
+  private func outcome(of request: ServerRequest) async -> Outcome {
+    var request = request
+    do {
+      switch try router.route(for: &request).handler {
+      case .respond(let handler): return .answer(try await handler(request))
+      case .takeOver(let handler):
+        switch try await handler(request) {
+        case .respond(let response): return .answer(response)
+        case .stream(let body):
+          guard request.isUpgrade else { return .answer(.text("Upgrade request required", status: 400)) }
+          return .stream(body)
+        }
+      }
+    } catch let error as ServerError {
+      return .answer(.text(error.message + "\n", status: error.status))
+    } catch {
+      return .answer(.text("\(error)\n", status: 500))
+    }
+  }
+
+  private func send(_ response: ServerResponse, _ request: HTTPRequestHead, isLast: Bool) async throws {
+    var head = HTTPResponseHead(version: request.version, status: .init(statusCode: response.status))
+    head.headers.add(name: "Content-Type", value: response.contentType)
+    for (name, value) in response.headers { head.headers.add(name: name, value: value) }
+    if isLast { head.headers.add(name: "Connection", value: "close") }
+    switch response.body {
+    case .bytes(let bytes):
+      head.headers.add(name: "Content-Length", value: String(bytes.count))
+      try await outbound.write(contentsOf: [.head(head), .body(ByteBuffer(bytes: bytes)), .end])
+    case .stream(let produce):
+      if request.version == .http1_1 { head.headers.add(name: "Transfer-Encoding", value: "chunked") }
+      try await outbound.write(.head(head))
+      let outbound = outbound
+      try await whilePeerStays(end) {
+        try await produce(ResponseWriter { try await outbound.write(.body($0)) })
+        try await outbound.write(.end)
+      }
+    }
+  }
+}
+
+extension ServerResponse.Body {
+  fileprivate var isStream: Bool { if case .stream = self { true } else { false } }
+}
+
+extension ServerRequest {
+  fileprivate init(_ head: HTTPRequestHead, body: [UInt8], peer: Peer, end: InputEnd) {
+    self.init(
+      method: head.method.rawValue, target: head.uri, headers: head.headers.map { ($0.name, $0.value) }, body: body, peer: peer,
+      peerEnd: { await end.wait() })
+  }
+}

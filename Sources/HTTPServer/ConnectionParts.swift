@@ -1,0 +1,82 @@
+import NIOCore
+import NIOHTTP1
+import Synchronization
+
+/// What a connection brings: parts of requests and, once it has left HTTP, bytes.
+enum ReceivedPart: Sendable {
+  case head(HTTPRequestHead)
+  case body(ByteBuffer)
+  case end
+  case bytes(ByteBuffer)
+}
+
+/// What is sent over a connection: parts of answers and, once it has left HTTP, bytes.
+enum SentPart: Sendable {
+  case head(HTTPResponseHead)
+  case body(ByteBuffer)
+  case end
+  /// From here on both directions are bytes. Nothing is sent for it.
+  case leaveHTTP
+  case bytes(ByteBuffer)
+  /// Ends our side; the peer may go on.
+  case endOfOutput
+}
+
+/// The parts that one connection brings, for one reader at a time. An actor, since the reader of requests and the reader of bytes
+/// are different tasks.
+actor PartReader {
+  private var iterator: NIOAsyncChannelInboundStream<ReceivedPart>.AsyncIterator
+
+  init(_ inbound: NIOAsyncChannelInboundStream<ReceivedPart>) { iterator = inbound.makeAsyncIterator() }
+
+  /// nil when the peer has ended its side.
+  func next() async throws -> ReceivedPart? {
+    var iterator = iterator
+    defer { self.iterator = iterator }
+    return try await iterator.next(isolation: self)
+  }
+}
+
+/// The end of what the peer sends, which is known even while nobody reads.
+final class InputEnd: Sendable {
+  private struct State {
+    var isReached = false
+    var nextID = 0
+    var waiters: [Int: AsyncStream<Void>.Continuation] = [:]
+  }
+
+  private let state = Mutex(State())
+
+  func reach() {
+    let waiters = state.withLock { state in
+      state.isReached = true
+      defer { state.waiters = [:] }
+      return state.waiters.values
+    }
+    for waiter in waiters { waiter.finish() }
+  }
+
+  /// Returns when the peer has ended its side, or when the task is cancelled.
+  func wait() async {
+    let (stream, continuation) = AsyncStream<Void>.makeStream()
+    let id = state.withLock { state -> Int? in
+      if state.isReached { return nil }
+      state.nextID += 1
+      state.waiters[state.nextID] = continuation
+      return state.nextID
+    }
+    guard let id else { return }
+    for await _ in stream {}
+    _ = state.withLock { $0.waiters.removeValue(forKey: id) }
+  }
+}
+
+/// Runs `body` until it ends or the peer leaves; in the latter case it is cancelled.
+func whilePeerStays(_ end: InputEnd, _ body: @escaping @Sendable () async throws -> Void) async throws {
+  try await withThrowingTaskGroup(of: Void.self) { tasks in
+    tasks.addTask { try await body() }
+    tasks.addTask { await end.wait() }
+    defer { tasks.cancelAll() }
+    try await tasks.next()
+  }
+}
