@@ -27,7 +27,7 @@ import YAML
       #expect(try await ask(agent, "/healthz") == Answer(status: 200, text: "ok"))
       #expect(try await ask(agent, "/healthz/syncloop").text == "ok")
       #expect(try await ask(agent, "/healthz?verbose").text == "[+]ping ok\n[+]log ok\n[+]syncloop ok\nhealthz check passed\n")
-      try agent.writePod("told", Manifest.sleeper, metadata: "labels: {odd: \"yes\"}", spec: "someFutureField: {kept: 1}")
+      try agent.writePod("told", Manifest.sleeper, spec: "someFutureField: {kept: 1}", metadata: "labels: {odd: \"yes\"}")
       let pod = try await agent.waitUntilReady("told")
       let name = "told-\(agent.node)"
 
@@ -261,7 +261,7 @@ import YAML
       try agent.writePod("server", "nc -lk -s 127.0.0.1 -p 7000 -e cat & " + Manifest.sleeper)
       try await agent.waitUntilReady("server")
       let streams = try await PodStreams.open(agent, "/portForward/default/server-\(agent.node)", versions: "portforward.k8s.io")
-      #expect(await streams.version == "portforward.k8s.io")
+      #expect(streams.version == "portforward.k8s.io")
       for (number, size) in [10, 300_000].enumerated() {
         let headers = [("port", "7000"), ("requestid", String(number))]
         let data = "data\(number)"
