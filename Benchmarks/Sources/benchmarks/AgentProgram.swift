@@ -15,7 +15,8 @@ struct AgentProgram {
     if let path { return AgentProgram(path: URL(fileURLWithPath: path).path) }
     progress("building the agent (the first time takes some minutes)")
     try await ChildProgram.run(
-      "swift", ["build", "-c", "release", "--static-swift-stdlib", "--product", "edgecore", "--package-path", root])
+      "swift",
+      ["build", "-c", "release", "--static-swift-stdlib", "-Xswiftc", "-Osize", "--product", "edgecore", "--package-path", root])
     return AgentProgram(path: root + "/.build/release/edgecore")
   }
 

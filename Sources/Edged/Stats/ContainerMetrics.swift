@@ -6,14 +6,16 @@ extension MetricsText {
   init(containers sample: StatsSample, cores: Int64) {
     typealias Subject = (labels: [(String, String)], usage: CgroupUsage)
     var subjects: [Subject] = []
+    var starts: [(labels: [(String, String)], time: Timestamp)] = []
     for pod in sample.pods {
       let own = [("namespace", pod.namespace), ("pod", pod.name)]
       subjects.append(([("container", ""), ("id", "/pod\(pod.uid)"), ("image", ""), ("name", "")] + own, pod.usage))
       for container in pod.containers {
-        let labels = [
-          ("container", container.name), ("id", "/pod\(pod.uid)/\(container.id)"), ("image", container.image), ("name", container.id),
-        ]
-        subjects.append((labels + own, container.usage))
+        let labels =
+          [("container", container.name), ("id", "/pod\(pod.uid)/\(container.id)"), ("image", container.image), ("name", container.id)]
+          + own
+        subjects.append((labels, container.usage))
+        starts.append((labels, container.startedAt))
       }
     }
     func family(_ name: String, _ kind: String, _ help: String, _ value: (CgroupUsage) -> String?) {
@@ -51,15 +53,7 @@ extension MetricsText {
     networkFamily("container_network_transmit_errors_total", "Cumulative count of errors encountered while transmitting", \.sendErrors)
 
     begin("container_start_time_seconds", "gauge", "Start time of the container since unix epoch in seconds.")
-    for pod in sample.pods {
-      for container in pod.containers {
-        let labels = [
-          ("container", container.name), ("id", "/pod\(pod.uid)/\(container.id)"), ("image", container.image), ("name", container.id),
-          ("namespace", pod.namespace), ("pod", pod.name),
-        ]
-        add("container_start_time_seconds", labels, String(container.startedAt.seconds), at: sample.time)
-      }
-    }
+    for start in starts { add("container_start_time_seconds", start.labels, String(start.time.seconds), at: sample.time) }
     begin("machine_cpu_cores", "gauge", "Number of logical CPU cores.")
     add("machine_cpu_cores", [], String(cores))
     begin("machine_memory_bytes", "gauge", "Amount of memory installed on the machine.")
