@@ -210,7 +210,7 @@ import Testing
       let request = Array("GET /flood HTTP/1.1\r\nHost: x\r\n\r\n".utf8)
       #expect(write(descriptor, request, request.count) == request.count)
       var before = -1
-      while before != written.load(ordering: .relaxed) {
+      while before <= 0 || before != written.load(ordering: .relaxed) {
         before = written.load(ordering: .relaxed)
         try await Task.sleep(for: .milliseconds(300))
       }
