@@ -90,7 +90,7 @@ public struct HTTPServer: Sendable {
 
   private func serve(_ connection: Connection) async {
     do {
-      try await connection.channel.executeThenClose { inbound, outbound in
+      try await connection.use { inbound, outbound in
         let exchange = ConnectionExchange(
           reader: PartReader(inbound), outbound: outbound, end: connection.end, peer: connection.peer, router: router)
         try await exchange.run()
@@ -109,10 +109,33 @@ private final class OpenConnections: Sendable {
 }
 
 /// A connection that was accepted.
-struct Connection: Sendable {
-  var channel: NIOAsyncChannel<ReceivedPart, SentPart>
-  var end: InputEnd
-  var peer: ServerRequest.Peer
+final class Connection: Sendable {
+  let end: InputEnd
+  let peer: ServerRequest.Peer
+  private let channel: NIOAsyncChannel<ReceivedPart, SentPart>
+  private let isTaken = Atomic(false)
+
+  private init(channel: NIOAsyncChannel<ReceivedPart, SentPart>, end: InputEnd, peer: ServerRequest.Peer) {
+    self.channel = channel
+    self.end = end
+    self.peer = peer
+  }
+
+  /// A connection that nobody took, since the server ended the moment it was accepted, has to be closed all the same: its channel
+  /// must not go without that.
+  deinit {
+    guard !isTaken.load(ordering: .relaxed) else { return }
+    let channel = channel
+    Task { try? await channel.executeThenClose { _, _ in } }
+  }
+
+  /// Runs `body` and closes the connection.
+  func use(
+    _ body: (NIOAsyncChannelInboundStream<ReceivedPart>, NIOAsyncChannelOutboundWriter<SentPart>) async throws -> Void
+  ) async throws {
+    isTaken.store(true, ordering: .relaxed)
+    try await channel.executeThenClose(body)
+  }
 
   static func initialise(_ channel: any Channel, _ limits: HTTPServer.Limits) -> EventLoopFuture<Connection> {
     channel.eventLoop.makeCompletedFuture {
@@ -131,7 +154,7 @@ struct Connection: Sendable {
     }
   }
 
-  func refuse() async { try? await channel.executeThenClose { _, _ in } }
+  func refuse() async { try? await use { _, _ in } }
 }
 
 extension ServerRequest.Peer {

@@ -177,6 +177,17 @@ import Testing
     }
   }
 
+  /// What was accepted and not looked at yet must not bring down the process.
+  @Test func aServerEndsWhileConnectionsComeIn() async throws {
+    for _ in 0..<20 {
+      var open: [Int32] = []
+      defer { for descriptor in open { close(descriptor) } }
+      try await serving([Route("GET", "/") { _ in .text("ok") }]) { path, _ in
+        for _ in 0..<100 { open.append(try Self.connect(path)) }
+      }
+    }
+  }
+
   private static func connect(_ path: String) throws -> Int32 {
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
@@ -210,7 +221,7 @@ import Testing
       let request = Array("GET /flood HTTP/1.1\r\nHost: x\r\n\r\n".utf8)
       #expect(write(descriptor, request, request.count) == request.count)
       var before = -1
-      while before != written.load(ordering: .relaxed) {
+      while before <= 0 || before != written.load(ordering: .relaxed) {
         before = written.load(ordering: .relaxed)
         try await Task.sleep(for: .milliseconds(300))
       }

@@ -63,9 +63,9 @@ actor PodStreams {
     }
   }
 
-  /// Reads until that much has come on a stream.
+  /// Reads until that much has come on a stream, or it has ended.
   func read(_ name: String, count: Int) async throws {
-    while !isAtEnd, received[name, default: []].count < count {
+    while !isAtEnd, !ended.contains(name), received[name, default: []].count < count {
       guard let bytes = try await connection.read() else {
         isAtEnd = true
         return
