@@ -20,7 +20,10 @@ struct NodeStatistics: Sendable {
         let cores = node.operations.node.capacity["cpu"]?.value ?? 0
         return text(MetricsText(containers: try await node.stats.sample(), cores: cores).text)
       },
-      Route("GET", "/metrics/probes") { _ in text(Self.probes(in: metrics())) },
+      Route("GET", "/metrics/probes") { _ in
+        _ = try node()
+        return text(Self.probes(in: metrics()))
+      },
     ]
   }
 
