@@ -55,14 +55,17 @@ public final class EdgeStream: Module {
 
   public func run() async throws {
     try channel.add(name, to: .connection)
+    try channel.add(name, to: .registration)
     let events = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let hints = Hints()
+    let registration = Registration()
     let link = TunnelLink(
       configuration: configuration, nodeName: nodeName, nodeAddress: nodeAddress,
-      api: NodeAPI(address: apiAddress, port: apiPort, group: events), limits: limits, status: status, group: events, logger: logger)
+      api: NodeAPI(address: apiAddress, port: apiPort, group: events), limits: limits, status: status, registration: registration,
+      group: events, logger: logger)
     await withTaskGroup(of: Bool.self) { tasks in
       tasks.addTask {
-        await self.listen(hints)
+        await self.listen(hints, registration)
         return false
       }
       tasks.addTask {
@@ -76,11 +79,13 @@ public final class EdgeStream: Module {
   }
 
   /// Takes what comes into the mailbox.
-  private func listen(_ hints: Hints) async {
+  private func listen(_ hints: Hints, _ registration: Registration) async {
     for await message in channel.messages(for: name) {
       if CloudConnection(message) == .connected {
         // Who is connected has a certificate.
         hints.give()
+      } else if let node = NodeRegistration(message) {
+        registration.note(uid: node.uid)
       } else if message.header.sync {
         answer(message)
       }

@@ -104,21 +104,26 @@ final class StreamSession: Sendable {
   }
 
   /// The cloud has ended it.
-  func remove() { finish(.removed, nil) }
+  ///
+  /// - Returns: false if it had an end already.
+  func remove() -> Bool { finish(.removed, nil) }
 
   /// Ends it at once; nil for a problem that is not its own.
   func abort(_ problem: String?) { finish(.aborted, problem) }
 
-  private func finish(_ end: End, _ problem: String?) {
-    let waiters: [CheckedContinuation<Void, Never>?] = state.withLock { state in
-      guard state.end != .aborted, state.end != end else { return [] }
+  @discardableResult
+  private func finish(_ end: End, _ problem: String?) -> Bool {
+    let waiters: [CheckedContinuation<Void, Never>?]? = state.withLock { state in
+      guard state.end != .aborted, state.end != end else { return nil }
       state.end = end
       if let problem { state.problem = problem }
       if end == .aborted { drop(&state) }
       return [state.taker.take(), state.holder.take()]
     }
+    guard let waiters else { return false }
     for waiter in waiters { waiter?.resume() }
     endsContinuation.yield(end)
+    return true
   }
 
   /// Nobody takes anything any more.

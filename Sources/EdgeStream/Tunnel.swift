@@ -10,6 +10,8 @@ final class Tunnel: Sendable {
     case lost(ConnectionError)
     /// The cloud has ended it, in these words.
     case closed(String)
+    /// It was opened for a Node that the cloud has replaced since.
+    case outdated
     /// This side was asked to end.
     case stopped
   }
@@ -51,11 +53,17 @@ final class Tunnel: Sendable {
   // MARK: Life
 
   /// Runs until the tunnel has ended and everything in it is gone.
-  func run() async -> Ending {
+  ///
+  /// - Parameter untilOutdated: returns when the cloud has another Node than the one that the tunnel was opened for.
+  func run(_ untilOutdated: @escaping @Sendable () async -> Void) async -> Ending {
     await withTaskGroup(of: Ending?.self) { tasks in
       tasks.addTask { await self.serve() }
       tasks.addTask { await self.keepAlive() }
       tasks.addTask { await self.stop() }
+      tasks.addTask {
+        await untilOutdated()
+        return .outdated
+      }
       let ending = await tasks.next() ?? nil
       if case .lost(let reason)? = ending { await connection.close(reason) } else { await connection.close() }
       tasks.cancelAll()
@@ -101,7 +109,10 @@ final class Tunnel: Sendable {
         switch frame.kind {
         case .data:
           if let session = session(frame.session), session.deliver(frame.payload) { await session.waitForRoom() }
-        case .remove: session(frame.session)?.remove()
+        case .remove:
+          guard let session = session(frame.session), session.remove(), session.kind.isCommand else { continue }
+          // Of commands the cloud repeats it without a pause until it is told the same.
+          tasks.addTask { await self.send(session.id, .remove) }
         case .close:
           ending = .closed(String(decoding: frame.payload.prefix(1024), as: UTF8.self))
           break reading
@@ -163,10 +174,7 @@ final class Tunnel: Sendable {
     let problem: String?
     do throws(StreamRequest.Refusal) {
       let request = try StreamRequest(json: json)
-      switch session.kind {
-      case .exec, .attach: problem = await relay(session, request)
-      default: problem = await fetch(session, request)
-      }
+      problem = session.kind.isCommand ? await relay(session, request) : await fetch(session, request)
     } catch {
       status.noteRefused()
       problem = "the request is refused: \(error)"
@@ -182,7 +190,7 @@ final class Tunnel: Sendable {
     session.close()
     sessions.withLock { _ = $0.removeValue(forKey: session.id) }
     status.noteSessionEnded()
-    // The cloud has forgotten what it has removed.
+    // What the cloud has removed it has forgotten, or was told before.
     if !isRemoved { await send(session.id, .remove) }
   }
 

@@ -4,6 +4,9 @@ import NIOCore
 struct TunnelFrame: Sendable, Hashable {
   enum Kind: UInt64, Sendable {
     case logs, exec, metrics, data, remove, close, attach
+
+    /// Whether it begins a session whose bytes are carried as they are, in both directions.
+    var isCommand: Bool { self == .exec || self == .attach }
   }
 
   /// Two numbers of at most 10 bytes each.

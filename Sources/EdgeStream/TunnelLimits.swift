@@ -12,6 +12,9 @@ struct TunnelLimits: Sendable {
   var healthyAfter: Duration = .seconds(10)
   /// The node's certificate is looked for so often when nothing tells that it is there: people may put it there by hand.
   var certificateSearch: Duration = .seconds(60)
+  /// The tunnel isn't opened before the cloud has the node, which it says at its end of the tunnel: it looks for the node then, and next
+  /// after 20 s. But a node that is registered by somebody else is not waited for any longer than this.
+  var registration: Duration = .seconds(30)
   /// For what a session, or all of them, still have to say at the end.
   var goodbye: Duration = .seconds(2)
 

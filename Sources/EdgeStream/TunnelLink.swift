@@ -17,12 +17,13 @@ final class TunnelLink: Sendable {
   private let api: NodeAPI
   private let limits: TunnelLimits
   private let status: TunnelStatus
+  private let registration: Registration
   private let group: any EventLoopGroup
   private let logger: Logger
 
   init(
     configuration: EdgeStreamConfiguration, nodeName: String, nodeAddress: @escaping @Sendable () -> String?, api: NodeAPI,
-    limits: TunnelLimits, status: TunnelStatus, group: any EventLoopGroup, logger: Logger
+    limits: TunnelLimits, status: TunnelStatus, registration: Registration, group: any EventLoopGroup, logger: Logger
   ) {
     self.configuration = configuration
     self.nodeName = nodeName
@@ -31,6 +32,7 @@ final class TunnelLink: Sendable {
     self.api = api
     self.limits = limits
     self.status = status
+    self.registration = registration
     self.group = group
     self.logger = logger
   }
@@ -43,6 +45,8 @@ final class TunnelLink: Sendable {
     while !isStopping {
       do {
         let credentials = try files.load()
+        await cancelWhenGracefulShutdown { await self.registration.wait(atMost: self.limits.registration) }
+        if isStopping { return }
         let began = ContinuousClock.now
         try await use(credentials)
         if ContinuousClock.now - began >= limits.healthyAfter { backoff.reset() }
@@ -79,11 +83,13 @@ final class TunnelLink: Sendable {
     status.noteConnected()
     logger.info("the tunnel to the cloud is open", metadata: ["server": "\(client.server)"])
     let tunnel = Tunnel(connection: connection, activity: activity, api: api, limits: limits, status: status, logger: logger)
-    let ending = await tunnel.run()
+    let uid = registration.uid
+    let ending = await tunnel.run { await self.registration.change(from: uid) }
     status.noteDisconnected()
     switch ending {
     case .lost(let error): status.note(error: "the tunnel was lost: \(error)", logger: logger)
     case .closed(let words): status.note(error: "the cloud has ended the tunnel: \"\(words)\"", logger: logger)
+    case .outdated: logger.info("the cloud has a new Node for this one; the tunnel is opened again")
     case .stopped: logger.info("the tunnel to the cloud is closed")
     }
   }

@@ -36,6 +36,7 @@ struct TestNode: Sendable {
     configuration.tlsTunnelPrivateKeyFile = "\(folder)/node.key"
     var limits = TunnelLimits()
     limits.reconnection = Backoff(initial: .milliseconds(20), maximum: .milliseconds(100))
+    limits.registration = .zero
     adjust(&configuration, &limits)
     try channel.register(.edgeStream, group: .edgeStream)
     module = EdgeStream(

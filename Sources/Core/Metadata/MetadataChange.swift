@@ -19,6 +19,8 @@ extension ModuleGroup {
   public static func watch(_ type: String) -> ModuleGroup { ModuleGroup("watch/\(type)") }
   /// Those who want to know when the connection to the cloud comes and goes.
   public static let connection = ModuleGroup("connection")
+  /// Those who want to know which Node the cloud has for us.
+  public static let registration = ModuleGroup("registration")
 }
 
 /// What EdgeHub tells when the connection to the cloud comes or goes.
@@ -38,5 +40,27 @@ public enum CloudConnection: String, Sendable, Hashable {
   public init?(_ message: Message) {
     guard message.operation == .connect, message.resource == Self.resource else { return nil }
     self.init(rawValue: String(decoding: message.payload, as: UTF8.self))
+  }
+}
+
+/// What Edged tells when it has found or made the Node in the cloud.
+public struct NodeRegistration: Sendable, Hashable {
+  public static let resource = "node/registration"
+
+  /// The UID of the Node.
+  public var uid: String
+
+  public init(uid: String) { self.uid = uid }
+
+  public var message: Message {
+    Message(
+      route: .init(source: ModuleName.edged.rawValue, group: ModuleGroup.registration.rawValue, operation: .insert, resource: Self.resource),
+      content: Array(uid.utf8))
+  }
+
+  /// Nil if a message is about something else.
+  public init?(_ message: Message) {
+    guard message.operation == .insert, message.resource == Self.resource else { return nil }
+    uid = String(decoding: message.payload, as: UTF8.self)
   }
 }

@@ -143,6 +143,12 @@ public struct MetadataClient: Sendable {
     return ConnectionChanges(channel: channel, mailbox: mailbox) { CloudConnection($0) }
   }
 
+  /// Tells who wants to know it that the cloud has the Node.
+  public func announce(_ registration: NodeRegistration) async {
+    // Without anybody who wants to know, the group isn't there.
+    do { try await channel.send(registration.message, toGroup: .registration) } catch {}
+  }
+
   /// Changes of objects.
   public typealias Watch = Changes<MetadataChange>
   /// The state of the connection each time it changes.

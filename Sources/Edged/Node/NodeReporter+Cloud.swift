@@ -58,6 +58,7 @@ extension NodeReporter {
     }
     adopt(node)
     logger.info(isNew ? "the node is registered" : "the node is registered already", metadata: ["node": "\(name)", "uid": "\(uid)"])
+    await client.announce(NodeRegistration(uid: uid))
   }
 
   /// Gives a Node that was there already the labels and annotations that it lacks; its status follows with the first report.
