@@ -14,9 +14,8 @@ struct AgentProgram {
   static func find(_ path: String?) async throws -> AgentProgram {
     if let path { return AgentProgram(path: URL(fileURLWithPath: path).path) }
     progress("building the agent (the first time takes some minutes)")
-    try await ChildProgram.run(
-      "swift",
-      ["build", "-c", "release", "--static-swift-stdlib", "-Xswiftc", "-Osize", "--product", "edgecore", "--package-path", root])
+    let build = #"cd "$0" && . hack/lib/packages.sh && swift build "${release_flags[@]}" --product edgecore"#
+    try await ChildProgram.run("bash", ["-euc", build, root])
     return AgentProgram(path: root + "/.build/release/edgecore")
   }
 
