@@ -18,10 +18,14 @@ final class Tunnel: Sendable {
 
   /// When the cloud was last heard.
   final class Activity: Sendable {
-    private let last = Mutex(ContinuousClock.now)
+    private let state = Mutex((last: ContinuousClock.now, isHeard: false))
 
-    func note() { last.withLock { $0 = .now } }
-    var silence: Duration { ContinuousClock.now - last.withLock { $0 } }
+    /// The tunnel is open.
+    func begin() { state.withLock { $0 = (.now, false) } }
+    func note() { state.withLock { $0 = (.now, true) } }
+    var silence: Duration { ContinuousClock.now - state.withLock { $0.last } }
+    /// Whether the cloud has said anything yet in the open tunnel.
+    var isHeard: Bool { state.withLock { $0.isHeard } }
   }
 
   static let pingText = "ping you"
@@ -32,6 +36,7 @@ final class Tunnel: Sendable {
   private let connection: WebSocketConnection
   private let activity: Activity
   private let status: TunnelStatus
+  private let registration: Registration
   private let turns = Turns()
   private let meter = BacklogMeter()
   private let sessions = Mutex<[UInt64: StreamSession]>([:])
@@ -40,13 +45,15 @@ final class Tunnel: Sendable {
   private let hasComplained = Atomic<Bool>(false)
 
   init(
-    connection: WebSocketConnection, activity: Activity, api: NodeAPI, limits: TunnelLimits, status: TunnelStatus, logger: Logger
+    connection: WebSocketConnection, activity: Activity, api: NodeAPI, limits: TunnelLimits, status: TunnelStatus,
+    registration: Registration, logger: Logger
   ) {
     self.connection = connection
     self.activity = activity
     self.api = api
     self.limits = limits
     self.status = status
+    self.registration = registration
     self.logger = logger
   }
 
@@ -54,14 +61,14 @@ final class Tunnel: Sendable {
 
   /// Runs until the tunnel has ended and everything in it is gone.
   ///
-  /// - Parameter untilOutdated: returns when the cloud has another Node than the one that the tunnel was opened for.
-  func run(_ untilOutdated: @escaping @Sendable () async -> Void) async -> Ending {
+  /// - Parameter node: the UID of the Node that it was opened for.
+  func run(for node: String?) async -> Ending {
     await withTaskGroup(of: Ending?.self) { tasks in
       tasks.addTask { await self.serve() }
       tasks.addTask { await self.keepAlive() }
       tasks.addTask { await self.stop() }
       tasks.addTask {
-        await untilOutdated()
+        await self.untilOutdated(node)
         return .outdated
       }
       let ending = await tasks.next() ?? nil
@@ -73,9 +80,21 @@ final class Tunnel: Sendable {
 
   private func keepAlive() async -> Ending? {
     while true {
-      do { try await Task.sleep(for: limits.ping) } catch { return nil }
-      if activity.silence > limits.mute { return .lost(.mute(seconds: Int(limits.mute.components.seconds))) }
       connection.ping(Self.pingText)
+      do { try await Task.sleep(for: limits.ping) } catch { return nil }
+      let patience = activity.isHeard ? limits.mute : limits.preparation
+      if activity.silence > patience { return .lost(.mute(seconds: Int(patience.components.seconds))) }
+    }
+  }
+
+  /// Returns when the cloud has another Node than the one in which it has noted where the tunnel ends.
+  private func untilOutdated(_ node: String?) async {
+    var node = node
+    while !Task.isCancelled {
+      await registration.change(from: node)
+      if activity.isHeard { return }
+      // It still looks for the Node, and will find the new one. Left alone now, it would take this tunnel for the newest when it has.
+      node = registration.uid
     }
   }
 

@@ -42,13 +42,14 @@ final class TunnelLink: Sendable {
   /// - Parameter hints: that the node may have got its certificate.
   func run(_ hints: Hints) async {
     var backoff = limits.reconnection
+    var node: String?
     while !isStopping {
       do {
         let credentials = try files.load()
-        await cancelWhenGracefulShutdown { await self.registration.wait(atMost: self.limits.registration) }
+        node = await waitForNode(settled: node)
         if isStopping { return }
         let began = ContinuousClock.now
-        try await use(credentials)
+        try await use(credentials, node)
         if ContinuousClock.now - began >= limits.healthyAfter { backoff.reset() }
       } catch let failure as TunnelFiles.Failure {
         status.note(error: "the tunnel waits for the node's certificate: \(failure)", logger: logger)
@@ -65,12 +66,24 @@ final class TunnelLink: Sendable {
     }
   }
 
+  /// Waits until the cloud is likely to have the Node, and to be left alone with it.
+  ///
+  /// - Parameter settled: the UID of the Node that this was waited for before.
+  /// - Returns: the Node's UID if it is known.
+  private func waitForNode(settled: String?) async -> String? {
+    await cancelWhenGracefulShutdown { [registration, limits] in
+      await registration.wait(atMost: limits.registration)
+      if let uid = registration.uid, uid != settled { try? await Task.sleep(for: limits.settling) }
+    }
+    return registration.uid
+  }
+
   private var isStopping: Bool { Task.isCancelled || Task.isShuttingDownGracefully }
 
   /// Runs one tunnel.
   ///
   /// - Throws: `ConnectionError` if it can't be opened; `CancellationError`.
-  private func use(_ credentials: ClientCredentials) async throws {
+  private func use(_ credentials: ClientCredentials, _ node: String?) async throws {
     let activity = Tunnel.Activity()
     var headers = [("SessionHostNameOverride", nodeName)]
     if let address = nodeAddress() { headers.append(("SessionInternalIP", address)) }
@@ -79,12 +92,12 @@ final class TunnelLink: Sendable {
       handshakeTimeout: Int(configuration.handshakeTimeout), writeDeadline: Int(configuration.writeDeadline),
       messageLimit: limits.message, checksServerName: false, unsentLimit: Self.unsentLimit, group: group)
     let connection = try await cancelWhenGracefulShutdown { try await client.connect(credentials) { activity.note() } }
-    activity.note()
+    activity.begin()
     status.noteConnected()
     logger.info("the tunnel to the cloud is open", metadata: ["server": "\(client.server)"])
-    let tunnel = Tunnel(connection: connection, activity: activity, api: api, limits: limits, status: status, logger: logger)
-    let uid = registration.uid
-    let ending = await tunnel.run { await self.registration.change(from: uid) }
+    let tunnel = Tunnel(
+      connection: connection, activity: activity, api: api, limits: limits, status: status, registration: registration, logger: logger)
+    let ending = await tunnel.run(for: node)
     status.noteDisconnected()
     switch ending {
     case .lost(let error): status.note(error: "the tunnel was lost: \(error)", logger: logger)

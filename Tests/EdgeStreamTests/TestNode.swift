@@ -37,6 +37,7 @@ struct TestNode: Sendable {
     var limits = TunnelLimits()
     limits.reconnection = Backoff(initial: .milliseconds(20), maximum: .milliseconds(100))
     limits.registration = .zero
+    limits.settling = .zero
     adjust(&configuration, &limits)
     try channel.register(.edgeStream, group: .edgeStream)
     module = EdgeStream(

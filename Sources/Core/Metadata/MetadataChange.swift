@@ -43,7 +43,7 @@ public enum CloudConnection: String, Sendable, Hashable {
   }
 }
 
-/// What Edged tells when it has found or made the Node in the cloud.
+/// What Edged tells when it has found or made the Node in the cloud, and told its status.
 public struct NodeRegistration: Sendable, Hashable {
   public static let resource = "node/registration"
 

@@ -58,7 +58,6 @@ extension NodeReporter {
     }
     adopt(node)
     logger.info(isNew ? "the node is registered" : "the node is registered already", metadata: ["node": "\(name)", "uid": "\(uid)"])
-    await client.announce(NodeRegistration(uid: uid))
   }
 
   /// Gives a Node that was there already the labels and annotations that it lacks; its status follows with the first report.
@@ -98,6 +97,10 @@ extension NodeReporter {
         if reportProblem != nil { logger.info("the node's status reaches the cloud again") }
         reportProblem = nil
         confirmed = clock.now()
+        if announced != uid {
+          announced = uid
+          await client.announce(NodeRegistration(uid: uid))
+        }
         return
       } catch let error as MetadataError {
         problem = error.message

@@ -41,6 +41,8 @@ actor NodeReporter {
   private var conditions: [String: Bool] = [:]
   /// When the status was last confirmed; nil if what was sent last wasn't.
   var confirmed: Duration?
+  /// The UID of the Node whose first status was told: who writes to the Node does it after that, so that the two don't collide.
+  var announced = ""
   /// What was logged last, so that it isn't logged again.
   var registrationProblem: String?
   var reportProblem: String?
