@@ -54,7 +54,8 @@ public struct NodeRegistration: Sendable, Hashable {
 
   public var message: Message {
     Message(
-      route: .init(source: ModuleName.edged.rawValue, group: ModuleGroup.registration.rawValue, operation: .insert, resource: Self.resource),
+      route: .init(
+        source: ModuleName.edged.rawValue, group: ModuleGroup.registration.rawValue, operation: .insert, resource: Self.resource),
       content: Array(uid.utf8))
   }
 
