@@ -112,6 +112,7 @@ final class Tunnel: Sendable {
   private func serve() async -> Ending {
     await withDiscardingTaskGroup { tasks in
       var ending = Ending.stopped
+      var pace = Pace()
       reading: while true {
         let bytes: [UInt8]
         do throws(ConnectionError) {
@@ -128,6 +129,7 @@ final class Tunnel: Sendable {
         switch frame.kind {
         case .data:
           if let session = session(frame.session), session.deliver(frame.payload) { await session.waitForRoom() }
+          if !connection.hasMessages { await pace.keep() }
         case .remove:
           guard let session = session(frame.session), session.remove(), session.kind.isCommand else { continue }
           // Of commands the cloud repeats it without a pause until it is told the same.

@@ -5,7 +5,7 @@ import NIOHTTP1
 struct ConnectionExchange {
   let reader: PartReader
   let outbound: NIOAsyncChannelOutboundWriter<SentPart>
-  let end: InputEnd
+  let end: OneTimeEvent
   let peer: ServerRequest.Peer
   let router: Router
 
@@ -97,7 +97,7 @@ extension ServerResponse.Body {
 }
 
 extension ServerRequest {
-  fileprivate init(_ head: HTTPRequestHead, body: [UInt8], peer: Peer, end: InputEnd) {
+  fileprivate init(_ head: HTTPRequestHead, body: [UInt8], peer: Peer, end: OneTimeEvent) {
     self.init(
       method: head.method.rawValue, target: head.uri, headers: head.headers.map { ($0.name, $0.value) }, body: body, peer: peer,
       peerEnd: { await end.wait() })

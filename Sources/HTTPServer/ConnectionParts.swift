@@ -20,6 +20,8 @@ enum SentPart: Sendable {
   case bytes(ByteBuffer)
   /// Ends our side; the peer may go on.
   case endOfOutput
+  /// Nothing to send: the event happens once the system has taken all that was written before.
+  case report(OneTimeEvent)
 }
 
 /// The parts that one connection brings, for one reader at a time. An actor, since the reader of requests and the reader of bytes
@@ -37,30 +39,52 @@ actor PartReader {
   }
 }
 
-/// The end of what the peer sends, which is known even while nobody reads.
-final class InputEnd: Sendable {
+/// What is known of a connection even while nobody reads from it.
+struct ConnectionEvents: Sendable {
+  /// The peer has ended its side, or is gone.
+  let inputEnd = OneTimeEvent()
+  /// Nothing can be sent any more.
+  let close = OneTimeEvent()
+
+  /// Returns when the system has taken all that was written, or nothing can be sent any more, or the time is up, or the task is
+  /// cancelled. Closed before that, a connection loses what waits to be sent.
+  func drain(_ outbound: NIOAsyncChannelOutboundWriter<SentPart>, atMost limit: Duration) async {
+    let written = OneTimeEvent()
+    do { try await outbound.write(.report(written)) } catch { return }
+    await withTaskGroup(of: Void.self) { tasks in
+      tasks.addTask { await written.wait() }
+      tasks.addTask { await close.wait() }
+      tasks.addTask { try? await Task.sleep(for: limit) }
+      await tasks.next()
+      tasks.cancelAll()
+    }
+  }
+}
+
+/// Something that happens once; everybody who waits for it goes on, also who comes later.
+final class OneTimeEvent: Sendable {
   private struct State {
-    var isReached = false
+    var hasHappened = false
     var nextID = 0
     var waiters: [Int: AsyncStream<Void>.Continuation] = [:]
   }
 
   private let state = Mutex(State())
 
-  func reach() {
+  func happen() {
     let waiters = state.withLock { state in
-      state.isReached = true
+      state.hasHappened = true
       defer { state.waiters = [:] }
       return state.waiters.values
     }
     for waiter in waiters { waiter.finish() }
   }
 
-  /// Returns when the peer has ended its side, or when the task is cancelled.
+  /// Returns when it has happened, or when the task is cancelled.
   func wait() async {
     let (stream, continuation) = AsyncStream<Void>.makeStream()
     let id = state.withLock { state -> Int? in
-      if state.isReached { return nil }
+      if state.hasHappened { return nil }
       state.nextID += 1
       state.waiters[state.nextID] = continuation
       return state.nextID
@@ -72,7 +96,7 @@ final class InputEnd: Sendable {
 }
 
 /// Runs `body` until it ends or the peer leaves; in the latter case it is cancelled.
-func whilePeerStays(_ end: InputEnd, _ body: @escaping @Sendable () async throws -> Void) async throws {
+func whilePeerStays(_ end: OneTimeEvent, _ body: @escaping @Sendable () async throws -> Void) async throws {
   try await withThrowingTaskGroup(of: Void.self) { tasks in
     tasks.addTask { try await body() }
     tasks.addTask { await end.wait() }

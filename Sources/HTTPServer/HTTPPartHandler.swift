@@ -20,6 +20,8 @@ final class HTTPPartHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private var deadline: Scheduled<Void>?
   private var isAnswering = false
   private var isBroken = false
+  /// The end of the last answer.
+  private var lastWrite: EventLoopFuture<Void>?
 
   init(decoder: Decoder, encoder: HTTPResponseEncoder, requestTimeout: TimeAmount) {
     self.decoder = decoder
@@ -55,10 +57,13 @@ final class HTTPPartHandler: ChannelDuplexHandler, RemovableChannelHandler {
     case .head(let head): context.write(wrapOutboundOut(.head(head)), promise: promise)
     case .body(let buffer): context.write(wrapOutboundOut(.body(.byteBuffer(buffer))), promise: promise)
     case .end:
+      let promise = promise ?? context.eventLoop.makePromise()
+      lastWrite = promise.futureResult
       context.write(wrapOutboundOut(.end(nil)), promise: promise)
       isAnswering = false
       expectRequest(context)
     case .leaveHTTP: leaveHTTP(context, promise)
+    case .report(let event): event.happen(after: lastWrite, promise)
     case .bytes, .endOfOutput: promise?.fail(ChannelError.operationUnsupported)
     }
   }
@@ -123,26 +128,36 @@ final class BytePartHandler: ChannelDuplexHandler {
       let written = lastWrite ?? context.eventLoop.makeSucceededVoidFuture()
       let closed = written.flatMap { channel.close(mode: .output) }
       if let promise { closed.cascade(to: promise) }
+    case .report(let event): event.happen(after: lastWrite, promise)
     case .head, .body, .end, .leaveHTTP: promise?.fail(ChannelError.operationUnsupported)
     }
   }
 }
 
-/// Takes note of the end of what the peer sends.
-final class InputEndHandler: ChannelInboundHandler {
+extension OneTimeEvent {
+  /// Happens when a write has succeeded or failed.
+  fileprivate func happen(after write: EventLoopFuture<Void>?, _ promise: EventLoopPromise<Void>?) {
+    if let write { write.whenComplete { _ in self.happen() } } else { happen() }
+    promise?.succeed()
+  }
+}
+
+/// Takes note of what happens to a connection.
+final class ConnectionEventsHandler: ChannelInboundHandler {
   typealias InboundIn = ReceivedPart
 
-  private let end: InputEnd
+  private let events: ConnectionEvents
 
-  init(_ end: InputEnd) { self.end = end }
+  init(_ events: ConnectionEvents) { self.events = events }
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-    if case .inputClosed = event as? ChannelEvent { end.reach() }
+    if case .inputClosed = event as? ChannelEvent { events.inputEnd.happen() }
     context.fireUserInboundEventTriggered(event)
   }
 
   func channelInactive(context: ChannelHandlerContext) {
-    end.reach()
+    events.inputEnd.happen()
+    events.close.happen()
     context.fireChannelInactive()
   }
 }

@@ -92,8 +92,9 @@ public struct HTTPServer: Sendable {
     do {
       try await connection.use { inbound, outbound in
         let exchange = ConnectionExchange(
-          reader: PartReader(inbound), outbound: outbound, end: connection.end, peer: connection.peer, router: router)
+          reader: PartReader(inbound), outbound: outbound, end: connection.events.inputEnd, peer: connection.peer, router: router)
         try await exchange.run()
+        await connection.events.drain(outbound, atMost: limits.requestTimeout)
       }
     } catch {
       logger.debug("connection ended", metadata: ["error": "\(error)"])
@@ -110,14 +111,14 @@ private final class OpenConnections: Sendable {
 
 /// A connection that was accepted.
 final class Connection: Sendable {
-  let end: InputEnd
+  let events: ConnectionEvents
   let peer: ServerRequest.Peer
   private let channel: NIOAsyncChannel<ReceivedPart, SentPart>
   private let isTaken = Atomic(false)
 
-  private init(channel: NIOAsyncChannel<ReceivedPart, SentPart>, end: InputEnd, peer: ServerRequest.Peer) {
+  private init(channel: NIOAsyncChannel<ReceivedPart, SentPart>, events: ConnectionEvents, peer: ServerRequest.Peer) {
     self.channel = channel
-    self.end = end
+    self.events = events
     self.peer = peer
   }
 
@@ -144,12 +145,12 @@ final class Connection: Sendable {
       decoderLimits.maxHeaderListSize = limits.head
       let decoder = ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes, limitConfiguration: decoderLimits))
       let encoder = HTTPResponseEncoder()
-      let end = InputEnd()
+      let events = ConnectionEvents()
       let seconds = limits.requestTimeout.components.seconds
       try channel.pipeline.syncOperations.addHandlers(
-        encoder, decoder, HTTPPartHandler(decoder: decoder, encoder: encoder, requestTimeout: .seconds(seconds)), InputEndHandler(end))
+        encoder, decoder, HTTPPartHandler(decoder: decoder, encoder: encoder, requestTimeout: .seconds(seconds)), ConnectionEventsHandler(events))
       return Connection(
-        channel: try NIOAsyncChannel(wrappingChannelSynchronously: channel), end: end,
+        channel: try NIOAsyncChannel(wrappingChannelSynchronously: channel), events: events,
         peer: .init(local: channel.localAddress, remote: channel.remoteAddress))
     }
   }

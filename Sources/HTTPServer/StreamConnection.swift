@@ -5,9 +5,9 @@ import NIOPosix
 public struct StreamConnection: Sendable {
   private let reader: PartReader
   private let outbound: NIOAsyncChannelOutboundWriter<SentPart>
-  private let end: InputEnd
+  private let end: OneTimeEvent
 
-  init(reader: PartReader, outbound: NIOAsyncChannelOutboundWriter<SentPart>, end: InputEnd) {
+  init(reader: PartReader, outbound: NIOAsyncChannelOutboundWriter<SentPart>, end: OneTimeEvent) {
     self.reader = reader
     self.outbound = outbound
     self.end = end
@@ -39,17 +39,19 @@ public struct StreamConnection: Sendable {
   public static func with<Value: Sendable>(
     socket: Int32, on group: any EventLoopGroup, _ body: (StreamConnection) async throws -> Value
   ) async throws -> Value {
-    let end = InputEnd()
+    let events = ConnectionEvents()
     let channel = try await ClientBootstrap(group: group)
       .channelOption(.allowRemoteHalfClosure, value: true)
       .withConnectedSocket(socket) { channel in
         channel.eventLoop.makeCompletedFuture {
-          try channel.pipeline.syncOperations.addHandlers(BytePartHandler(), InputEndHandler(end))
+          try channel.pipeline.syncOperations.addHandlers(BytePartHandler(), ConnectionEventsHandler(events))
           return try NIOAsyncChannel<ReceivedPart, SentPart>(wrappingChannelSynchronously: channel)
         }
       }
     return try await channel.executeThenClose { inbound, outbound in
-      try await body(StreamConnection(reader: PartReader(inbound), outbound: outbound, end: end))
+      let value = try await body(StreamConnection(reader: PartReader(inbound), outbound: outbound, end: events.inputEnd))
+      await events.drain(outbound, atMost: .seconds(90))
+      return value
     }
   }
 }

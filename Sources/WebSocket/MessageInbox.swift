@@ -16,6 +16,8 @@ final class MessageInbox: Sendable {
   /// Whether the loop should read on.
   var isAwaited: Bool { state.withLock { $0.waiter != nil } }
 
+  var hasMessages: Bool { state.withLock { !$0.messages.isEmpty } }
+
   func put(_ message: [UInt8]) {
     state.withLock { state in
       state.messages.append(message)

@@ -24,6 +24,9 @@ public final class WebSocketConnection: Sendable {
     try await inbox.next { [channel] in channel.read() }
   }
 
+  /// Whether there are messages that can be received at once. What waits in the socket is none.
+  public var hasMessages: Bool { inbox.hasMessages }
+
   /// From now on nothing is read.
   public func stopReceiving() { inbox.stop() }
 

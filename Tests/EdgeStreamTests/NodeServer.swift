@@ -134,6 +134,9 @@ final class NodeServer: Sendable {
       case "explained":
         mode = .idle
         write(context, "HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nno such x")
+      case "torn":
+        write(context, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nbegin\n\r\n6\r\nend")
+        context.close(promise: nil)
       case "hangup": context.close(promise: nil)
       case "follow":
         mode = .idle

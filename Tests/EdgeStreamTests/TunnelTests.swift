@@ -81,6 +81,8 @@ import YAML
       #expect(try await log("missing") == "the node's API answered 404 Not Found\n")
       #expect(try await log("explained") == "no such x")
       #expect(try await log("hangup") == "the node's API at 127.0.0.1:\(node.server.port) ended the connection without an answer\n")
+      let torn = try await log("torn")
+      #expect(torn.hasPrefix("begin\nend") && torn.contains("the node's API broke its answer off: "))
       #expect(try await node.open(.metrics, "/stats/hangup").all() == [])
       await node.server.stop()
       let words = "the node's API at 127.0.0.1:\(node.server.port) can't be reached: connection refused\n"

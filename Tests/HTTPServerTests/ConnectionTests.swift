@@ -70,6 +70,39 @@ import Testing
     }
   }
 
+  @Test func whoReadsLateGetsAllThatWasSaid() async throws {
+    let piece = [UInt8](repeating: 0x61, count: 4 << 20)
+    let (said, saying) = AsyncStream<Void>.makeStream()
+    let routes = [
+      Route("GET", "/long") { _ in
+        ServerResponse(
+          contentType: "text/plain",
+          body: .stream { writer in
+            try await writer.write(piece)
+            saying.yield()
+          })
+      },
+      Route(
+        "GET", "/other",
+        handler: .takeOver { _ in
+          .stream { connection in
+            try await connection.write(piece)
+            saying.yield()
+          }
+        }),
+    ]
+    try await serving(routes) { path, client in
+      var sayings = said.makeAsyncIterator()
+      for (target, headers) in [("/long", ""), ("/other", "Connection: Upgrade\r\nUpgrade: x\r\n")] {
+        let connection = try await client.connect(unixSocketPath: path)
+        try await connection.write(Array("GET \(target) HTTP/1.1\r\nHost: x\r\n\(headers)\r\n".utf8))
+        await sayings.next()
+        #expect(try await rest(connection).utf8.count { $0 == 0x61 } >= piece.count)
+        await connection.close()
+      }
+    }
+  }
+
   @Test func refusedUpgradesAreAnsweredInHTTP() async throws {
     try await serving([Self.shouting, Route("GET", "/plain") { _ in .text("plain") }]) { path, client in
       func answer(_ head: String) async throws -> String {
