@@ -94,7 +94,9 @@ extension Tunnel {
         }
       }
     } catch {
-      if status != nil, !Task.isCancelled, session.end == nil { return "the node's API broke its answer off: \(ConnectionError.words(error))" }
+      if status != nil, !Task.isCancelled, session.end == nil {
+        return "the node's API broke its answer off: \(ConnectionError.words(error))"
+      }
     }
     if Task.isCancelled || session.end != nil || status != nil { return nil }
     return "the node's API at \(api.authority) ended the connection without an answer"

@@ -148,7 +148,8 @@ final class Connection: Sendable {
       let events = ConnectionEvents()
       let seconds = limits.requestTimeout.components.seconds
       try channel.pipeline.syncOperations.addHandlers(
-        encoder, decoder, HTTPPartHandler(decoder: decoder, encoder: encoder, requestTimeout: .seconds(seconds)), ConnectionEventsHandler(events))
+        encoder, decoder, HTTPPartHandler(decoder: decoder, encoder: encoder, requestTimeout: .seconds(seconds)),
+        ConnectionEventsHandler(events))
       return Connection(
         channel: try NIOAsyncChannel(wrappingChannelSynchronously: channel), events: events,
         peer: .init(local: channel.localAddress, remote: channel.remoteAddress))
