@@ -21,6 +21,8 @@ final class ChildProgram: Sendable {
     } else {
       posix_spawn_file_actions_adddup2(&actions, 2, 1)
     }
+    // A child that kept the simulated cloud's socket would keep its port, too.
+    for descriptor in 3..<Int32(1024) { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
