@@ -40,8 +40,9 @@ struct CloudBenchmark {
             try await IdleFigures.watch(agent, for: idleSeconds).add("Idle with \(count) pods of a cloud", to: &report)
             try await removeAll(cloud)
           }
+          // Sandboxes go after the cloud was told that the pods are gone.
+          try await engine.waitUntilEmpty()
         }
-        try await engine.waitUntilEmpty()
       }
     }
   }
