@@ -43,10 +43,12 @@ final class TunnelLink: Sendable {
   func run(_ hints: Hints) async {
     var backoff = limits.reconnection
     var node: String?
+    var patience = limits.registration
     while !isStopping {
       do {
         let credentials = try files.load()
-        node = await waitForNode(settled: node)
+        node = await waitForNode(atMost: patience, settled: node)
+        patience = .zero
         if isStopping { return }
         let began = ContinuousClock.now
         try await use(credentials, node)
@@ -70,9 +72,9 @@ final class TunnelLink: Sendable {
   ///
   /// - Parameter settled: the UID of the Node that this was waited for before.
   /// - Returns: the Node's UID if it is known.
-  private func waitForNode(settled: String?) async -> String? {
+  private func waitForNode(atMost limit: Duration, settled: String?) async -> String? {
     await cancelWhenGracefulShutdown { [registration, limits] in
-      await registration.wait(atMost: limits.registration)
+      await registration.wait(atMost: limit)
       if let uid = registration.uid, uid != settled { try? await Task.sleep(for: limits.settling) }
     }
     return registration.uid

@@ -51,12 +51,26 @@ public struct HTTPServer: Sendable {
   /// Serves until the task is cancelled; connections are ended then.
   /// - Parameter onListening: called once requests are accepted, with the port for TCP.
   public func run(onListening: @Sendable (Int?) -> Void = { _ in }) async throws {
-    let listener = try await bind()
+    let reception = Reception()
+    let listener = try await bind(reception)
     onListening(listener.channel.localAddress?.port)
+    let result: Result<Void, any Error>
+    do {
+      result = .success(try await serve(listener, reception))
+    } catch {
+      result = .failure(error)
+    }
+    // Their channels must not go without being closed.
+    for connection in reception.end() { await connection.refuse() }
+    try result.get()
+  }
+
+  private func serve(_ listener: Listener, _ reception: Reception) async throws {
     let open = OpenConnections()
     try await withThrowingDiscardingTaskGroup { tasks in
       try await listener.executeThenClose { connections in
         for try await connection in connections {
+          reception.take(connection)
           let isWelcome = open.count < limits.connections
           open.add(1)
           tasks.addTask {
@@ -69,7 +83,7 @@ public struct HTTPServer: Sendable {
     }
   }
 
-  private func bind() async throws -> Listener {
+  private func bind(_ reception: Reception) async throws -> Listener {
     let bootstrap = ServerBootstrap(group: group).serverChannelOption(.backlog, value: 128)
       .childChannelOption(.maxMessagesPerRead, value: 4)
       .childChannelOption(.allowRemoteHalfClosure, value: true)
@@ -78,10 +92,10 @@ public struct HTTPServer: Sendable {
     case .tcp(let host, let port):
       return try await bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
         .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-        .bind(host: host, port: port) { Connection.initialise($0, limits) }
+        .bind(host: host, port: port) { Connection.initialise($0, limits, reception) }
     case .unixSocket(let path):
       let listener = try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true) {
-        Connection.initialise($0, limits)
+        Connection.initialise($0, limits, reception)
       }
       chmod(path, 0o600)
       return listener
@@ -109,12 +123,43 @@ private final class OpenConnections: Sendable {
   func add(_ number: Int) { value.add(number, ordering: .relaxed) }
 }
 
+/// Connections between the moment they are accepted and the one somebody takes them.
+final class Reception: Sendable {
+  private struct State {
+    var isOver = false
+    var waiting: [ObjectIdentifier: Connection] = [:]
+  }
+
+  private let state = Mutex(State())
+
+  /// - Parameter connection: makes it; not called once the server has ended.
+  /// - Throws: `ChannelError.ioOnClosedChannel` then.
+  func admit(_ connection: () throws -> Connection) throws -> Connection {
+    try state.withLock { state in
+      guard !state.isOver else { throw ChannelError.ioOnClosedChannel }
+      let connection = try connection()
+      state.waiting[ObjectIdentifier(connection)] = connection
+      return connection
+    }
+  }
+
+  func take(_ connection: Connection) { _ = state.withLock { $0.waiting.removeValue(forKey: ObjectIdentifier(connection)) } }
+
+  /// The server has ended; returns those that nobody took.
+  func end() -> [Connection] {
+    state.withLock { state in
+      state.isOver = true
+      defer { state.waiting = [:] }
+      return Array(state.waiting.values)
+    }
+  }
+}
+
 /// A connection that was accepted.
 final class Connection: Sendable {
   let events: ConnectionEvents
   let peer: ServerRequest.Peer
   private let channel: NIOAsyncChannel<ReceivedPart, SentPart>
-  private let isTaken = Atomic(false)
 
   private init(channel: NIOAsyncChannel<ReceivedPart, SentPart>, events: ConnectionEvents, peer: ServerRequest.Peer) {
     self.channel = channel
@@ -122,23 +167,16 @@ final class Connection: Sendable {
     self.peer = peer
   }
 
-  /// A connection that nobody took, since the server ended the moment it was accepted, has to be closed all the same: its channel
-  /// must not go without that.
-  deinit {
-    guard !isTaken.load(ordering: .relaxed) else { return }
-    let channel = channel
-    Task { try? await channel.executeThenClose { _, _ in } }
-  }
-
   /// Runs `body` and closes the connection.
   func use(
     _ body: (NIOAsyncChannelInboundStream<ReceivedPart>, NIOAsyncChannelOutboundWriter<SentPart>) async throws -> Void
   ) async throws {
-    isTaken.store(true, ordering: .relaxed)
     try await channel.executeThenClose(body)
   }
 
-  static func initialise(_ channel: any Channel, _ limits: HTTPServer.Limits) -> EventLoopFuture<Connection> {
+  static func initialise(
+    _ channel: any Channel, _ limits: HTTPServer.Limits, _ reception: Reception
+  ) -> EventLoopFuture<Connection> {
     channel.eventLoop.makeCompletedFuture {
       var decoderLimits = NIOHTTPDecoderLimitConfiguration()
       decoderLimits.maxHeaderFieldSize = limits.head
@@ -150,9 +188,11 @@ final class Connection: Sendable {
       try channel.pipeline.syncOperations.addHandlers(
         encoder, decoder, HTTPPartHandler(decoder: decoder, encoder: encoder, requestTimeout: .seconds(seconds)),
         ConnectionEventsHandler(events))
-      return Connection(
-        channel: try NIOAsyncChannel(wrappingChannelSynchronously: channel), events: events,
-        peer: .init(local: channel.localAddress, remote: channel.remoteAddress))
+      return try reception.admit {
+        Connection(
+          channel: try NIOAsyncChannel(wrappingChannelSynchronously: channel), events: events,
+          peer: .init(local: channel.localAddress, remote: channel.remoteAddress))
+      }
     }
   }
 
