@@ -76,7 +76,8 @@ final class HTTPPartHandler: ChannelDuplexHandler, RemovableChannelHandler {
       try pipeline.addHandler(BytePartHandler(), position: .after(self))
       _ = pipeline.removeHandler(self)
       let encoderLeft = pipeline.removeHandler(encoder)
-      let decoderLeft = pipeline.removeHandler(decoder)
+      // The reader gets what was passed on at the end of a read only, and the peer may say no more.
+      let decoderLeft = pipeline.removeHandler(decoder).map { pipeline.fireChannelReadComplete() }
       if let promise { encoderLeft.and(decoderLeft).map { _ in }.cascade(to: promise) }
     } catch {
       promise?.fail(error)

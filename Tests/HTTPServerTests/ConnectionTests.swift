@@ -141,7 +141,7 @@ private struct POSIXFailure: Error {
     }
   }
 
-  @Test(.disabled("at times it does not end; which side waits is not known yet")) func aHugeHeadIsRefused() async throws {
+  @Test func aHugeHeadIsRefused() async throws {
     var limits = HTTPServer.Limits()
     limits.head = 64 << 10
     try await serving([Route("GET", "/") { _ in .text("ok") }], limits: limits) { path, client in
@@ -167,7 +167,7 @@ private struct POSIXFailure: Error {
     }
   }
 
-  @Test(.disabled("at times it does not end; which side waits is not known yet")) func whoSaysNothingIsLeft() async throws {
+  @Test func whoSaysNothingIsLeft() async throws {
     var limits = HTTPServer.Limits()
     limits.requestTimeout = .seconds(1)
     let slow = Route("GET", "/slow") { _ in
@@ -199,6 +199,10 @@ private struct POSIXFailure: Error {
       var open: [Int32] = []
       defer { for descriptor in open { close(descriptor) } }
       for _ in 0..<1050 { open.append(try await Self.connect(path)) }
+      // While the server has more to accept than fits, the client is refused by the system.
+      let asked = Array("GET / HTTP/1.1\r\nHost: x\r\n\r\n".utf8)
+      try #require(write(open[1049], asked, asked.count) == asked.count)
+      await Self.waitUntilReadable(open[1049])
       let response = try await client.execute(HTTPRequest("GET", "http://server/", unixSocketPath: path))
       #expect(response.status == 200)
       // Beyond the limit, connections are closed, and those that are there are not harmed.
@@ -207,8 +211,7 @@ private struct POSIXFailure: Error {
       var byte: UInt8 = 0
       #expect(read(last, &byte, 1) == 0)
       let first = open[0]
-      let request = Array("GET / HTTP/1.1\r\nHost: x\r\n\r\n".utf8)
-      #expect(write(first, request, request.count) == request.count)
+      #expect(write(first, asked, asked.count) == asked.count)
       #expect(read(first, &byte, 1) == 1)
       #expect(byte == UInt8(ascii: "H"))
     }
@@ -247,6 +250,11 @@ private struct POSIXFailure: Error {
     }
     _ = fcntl(descriptor, F_SETFL, 0)
     return descriptor
+  }
+
+  private static func waitUntilReadable(_ descriptor: Int32) async {
+    var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    while poll(&wanted, 1, 0) == 0 { await Task.yield() }
   }
 
   @Test func aReaderThatStopsHoldsUpTheWriter() async throws {
