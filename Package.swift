@@ -51,6 +51,7 @@ let package = Package(
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ],
       swiftSettings: strict),
     .target(name: "SPDY", swiftSettings: strict),
@@ -80,8 +81,10 @@ let package = Package(
         .product(name: "Metrics", package: "swift-metrics"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "Subprocess", package: "swift-subprocess"),
+        .product(name: "X509", package: "swift-certificates"),
       ],
       swiftSettings: strict),
     .target(
@@ -170,7 +173,7 @@ let package = Package(
     .testTarget(
       name: "EdgedTests",
       dependencies: [
-        "Core", "Edged", "Curl", "HTTPServer", "KubernetesAPI", "Runtime", "SPDY", "YAML",
+        "CloudSimulator", "Core", "Edged", "Curl", "HTTPServer", "KubernetesAPI", "Runtime", "SPDY", "YAML",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "MetricsTestKit", package: "swift-metrics"),

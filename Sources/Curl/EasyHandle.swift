@@ -141,6 +141,10 @@ final class EasyHandle {
     }
     if let file = tls.certificateFile { set(CURLOPT_SSLCERT, file) }
     if let file = tls.privateKeyFile { set(CURLOPT_SSLKEY, file) }
+    // What the files say now counts: libcurl would trust the authorities of a file for a day, and resume sessions of another certificate
+    // that had the same file's name.
+    set(CURLOPT_CA_CACHE_TIMEOUT, 0)
+    set(CURLOPT_SSL_SESSIONID_CACHE, 0)
   }
 }
 

@@ -1,3 +1,4 @@
+import Core
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -21,10 +22,10 @@ struct NodeAPI: Sendable {
   private let group: any EventLoopGroup
 
   /// - Parameters:
-  ///   - address: where it listens; if that is everywhere, this host is asked.
+  ///   - address: where it listens; besides, it listens on 127.0.0.1.
   ///   - port: 0 if there is none.
   init(address: String, port: Int, group: any EventLoopGroup) {
-    self.address = ["0.0.0.0": "127.0.0.1", "::": "::1"][address] ?? address
+    self.address = NodeAddress.isLoopback(address) ? address : "127.0.0.1"
     self.port = port
     self.group = group
   }

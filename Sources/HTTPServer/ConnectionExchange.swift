@@ -6,7 +6,7 @@ struct ConnectionExchange {
   let reader: PartReader
   let outbound: NIOAsyncChannelOutboundWriter<SentPart>
   let end: OneTimeEvent
-  let peer: ServerRequest.Peer
+  let peer: @Sendable () async throws -> ServerRequest.Peer
   let router: Router
 
   private enum Outcome {
@@ -19,7 +19,7 @@ struct ConnectionExchange {
     while let part = try await reader.next() {
       guard case .head(let head) = part else { continue }
       guard let body = try await readBody() else { return }
-      let request = ServerRequest(head, body: body.bytes, peer: peer, end: end)
+      let request = ServerRequest(head, body: body.bytes, peer: try await peer(), end: end)
       let outcome: Outcome =
         body.isTooLarge
         ? .answer(.text("the request's body is larger than \(HTTPServer.bodyLimit) bytes\n", status: 413)) : await outcome(of: request)

@@ -3,6 +3,7 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
 import Synchronization
 
 /// A small HTTP/1.1 server: routes, streamed answers, and connections that leave HTTP and become streams of bytes.
@@ -27,6 +28,10 @@ public struct HTTPServer: Sendable {
     public init() {}
   }
 
+  /// Makes the TLS context of a connection; asked for each, so that new certificates count from then on. One that throws ends the
+  /// connection.
+  public typealias RemoteTLS = @Sendable () throws -> NIOSSLContext
+
   /// Bytes of a request's body; a larger one is answered 413.
   public static let bodyLimit = 4 << 20
   /// The protocol name in `Upgrade` for routes made with `Route.upgrade`.
@@ -38,13 +43,18 @@ public struct HTTPServer: Sendable {
   private let router: Router
   private let group: any EventLoopGroup
   private let limits: Limits
+  private let remoteTLS: RemoteTLS?
   private let logger: Logger
 
-  public init(address: Address, routes: [Route], group: any EventLoopGroup, limits: Limits = Limits(), logger: Logger) {
+  /// - Parameter remoteTLS: what other hosts have to speak; this host speaks plain HTTP on the same port. nil: so do others.
+  public init(
+    address: Address, routes: [Route], group: any EventLoopGroup, limits: Limits = Limits(), remoteTLS: RemoteTLS? = nil, logger: Logger
+  ) {
     self.address = address
     self.router = Router(routes: routes)
     self.group = group
     self.limits = limits
+    self.remoteTLS = remoteTLS
     self.logger = logger
   }
 
@@ -87,16 +97,17 @@ public struct HTTPServer: Sendable {
     let bootstrap = ServerBootstrap(group: group).serverChannelOption(.backlog, value: 128)
       .childChannelOption(.maxMessagesPerRead, value: 4)
       .childChannelOption(.allowRemoteHalfClosure, value: true)
-    let limits = limits
+    let initialise: @Sendable (any Channel) -> EventLoopFuture<Connection> = { [limits, remoteTLS] in
+      Connection.initialise($0, limits, remoteTLS, reception)
+    }
     switch address {
     case .tcp(let host, let port):
       return try await bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
         .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-        .bind(host: host, port: port) { Connection.initialise($0, limits, reception) }
+        .bind(host: host, port: port, childChannelInitializer: initialise)
     case .unixSocket(let path):
-      let listener = try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true) {
-        Connection.initialise($0, limits, reception)
-      }
+      let listener = try await bootstrap.bind(
+        unixDomainSocketPath: path, cleanupExistingSocketFile: true, childChannelInitializer: initialise)
       chmod(path, 0o600)
       return listener
     }
@@ -158,13 +169,25 @@ final class Reception: Sendable {
 /// A connection that was accepted.
 final class Connection: Sendable {
   let events: ConnectionEvents
-  let peer: ServerRequest.Peer
   private let channel: NIOAsyncChannel<ReceivedPart, SentPart>
+  private let address: ServerRequest.Peer
+  private let isEncrypted: Bool
 
-  private init(channel: NIOAsyncChannel<ReceivedPart, SentPart>, events: ConnectionEvents, peer: ServerRequest.Peer) {
+  private init(
+    channel: NIOAsyncChannel<ReceivedPart, SentPart>, events: ConnectionEvents, address: ServerRequest.Peer, isEncrypted: Bool
+  ) {
     self.channel = channel
     self.events = events
-    self.peer = peer
+    self.address = address
+    self.isEncrypted = isEncrypted
+  }
+
+  /// Who sent what has come so far.
+  @Sendable func peer() async throws -> ServerRequest.Peer {
+    guard isEncrypted else { return address }
+    var peer = address
+    peer.certificate = try await channel.channel.nioSSL_peerCertificate().flatMapThrowing { try $0?.toDERBytes() }.get()
+    return peer
   }
 
   /// Runs `body` and closes the connection.
@@ -175,7 +198,7 @@ final class Connection: Sendable {
   }
 
   static func initialise(
-    _ channel: any Channel, _ limits: HTTPServer.Limits, _ reception: Reception
+    _ channel: any Channel, _ limits: HTTPServer.Limits, _ remoteTLS: HTTPServer.RemoteTLS?, _ reception: Reception
   ) -> EventLoopFuture<Connection> {
     channel.eventLoop.makeCompletedFuture {
       var decoderLimits = NIOHTTPDecoderLimitConfiguration()
@@ -185,13 +208,15 @@ final class Connection: Sendable {
       let encoder = HTTPResponseEncoder()
       let events = ConnectionEvents()
       let seconds = limits.requestTimeout.components.seconds
+      let peer = ServerRequest.Peer(local: channel.localAddress, remote: channel.remoteAddress)
+      let context = try peer.isOnThisHost ? nil : remoteTLS?()
+      if let context { try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context)) }
       try channel.pipeline.syncOperations.addHandlers(
         encoder, decoder, HTTPPartHandler(decoder: decoder, encoder: encoder, requestTimeout: .seconds(seconds)),
         ConnectionEventsHandler(events))
       return try reception.admit {
         Connection(
-          channel: try NIOAsyncChannel(wrappingChannelSynchronously: channel), events: events,
-          peer: .init(local: channel.localAddress, remote: channel.remoteAddress))
+          channel: try NIOAsyncChannel(wrappingChannelSynchronously: channel), events: events, address: peer, isEncrypted: context != nil)
       }
     }
   }

@@ -6,10 +6,13 @@ public struct ServerRequest: Sendable {
     public var address: String?
     /// Whether it came over the loopback interface or a Unix socket.
     public var isOnThisHost: Bool
+    /// The certificate that it showed, in DER; the chain up to a trusted authority was verified.
+    public var certificate: [UInt8]?
 
-    public init(address: String?, isOnThisHost: Bool) {
+    public init(address: String?, isOnThisHost: Bool, certificate: [UInt8]? = nil) {
       self.address = address
       self.isOnThisHost = isOnThisHost
+      self.certificate = certificate
     }
   }
 

@@ -114,15 +114,20 @@ struct CertificateAuthority: Sendable {
 
   /// A node's certificate and key, both PEM.
   func nodeIdentity(_ node: String, life: Duration) throws -> (certificate: String, key: String) {
-    let nodeKey = P256.Signing.PrivateKey()
+    try clientIdentity("system:node:\(node)", organization: "system:nodes", life: life)
+  }
+
+  /// A client's certificate and key, both PEM.
+  func clientIdentity(_ name: String, organization: String, life: Duration) throws -> (certificate: String, key: String) {
+    let clientKey = P256.Signing.PrivateKey()
     let subject = try DistinguishedName {
-      OrganizationName("system:nodes")
-      CommonName("system:node:\(node)")
+      OrganizationName(organization)
+      CommonName(name)
     }
     let request = try CertificateSigningRequest(
-      version: .v1, subject: subject, privateKey: Certificate.PrivateKey(nodeKey), attributes: .init())
+      version: .v1, subject: subject, privateKey: Certificate.PrivateKey(clientKey), attributes: .init())
     let signed = try Certificate(derEncoded: try sign(request: try request.serializeAsPEM().derBytes, usages: [2], life: life))
-    return (try signed.serializeAsPEM().pemString + "\n", nodeKey.pemRepresentation + "\n")
+    return (try signed.serializeAsPEM().pemString + "\n", clientKey.pemRepresentation + "\n")
   }
 
   /// Whether a node's certificate may be exchanged for a new one of the same name.

@@ -181,6 +181,8 @@ final class TemporaryDirectory {
     ("clusterDNS: [dns]", #"\#(kubelet).clusterDNS: "dns" is no IP address"#),
     ("clusterDNS: 10.0.0.1", "\(kubelet).clusterDNS: expected a list, found a string"),
     ("maxParallelImagePulls: 3", "\(kubelet).maxParallelImagePulls: 3 needs serializeImagePulls: false"),
+    ("tlsCertFile: /a.crt", "\(kubelet).tlsCertFile: needs tlsPrivateKeyFile and authentication.x509.clientCAFile too"),
+    ("tlsPrivateKeyFile: a.key", "\(kubelet).tlsPrivateKeyFile: "),
     ("crashLoopBackOff: {maxContainerRestartPeriod: 10m}", "\(kubelet).crashLoopBackOff.maxContainerRestartPeriod: 10m0s is not allowed"),
     ("cpuCFSQuotaPeriod: 2s", "\(kubelet).cpuCFSQuotaPeriod: 2s is not allowed; allowed: 1ms to 1s"),
     ("systemReserved: {cpu: lots}", #"\#(kubelet).systemReserved.cpu: "lots" is no amount"#),

@@ -111,6 +111,15 @@ struct ConfigurationValidation {
     if !kubelet.resolvConf.isEmpty { expectAbsolute(kubelet.resolvConf, "\(prefix).resolvConf") }
     if !kubelet.cgroupRoot.isEmpty { expectAbsolute(kubelet.cgroupRoot, "\(prefix).cgroupRoot") }
     expectAddress(kubelet.address, "\(prefix).address")
+    let files = [
+      ("tlsCertFile", kubelet.tlsCertFile), ("tlsPrivateKeyFile", kubelet.tlsPrivateKeyFile),
+      ("authentication.x509.clientCAFile", kubelet.authentication.x509.clientCAFile),
+    ]
+    let missing = files.filter(\.1.isEmpty).map(\.0).joined(separator: " and ")
+    for (key, file) in files where !file.isEmpty {
+      expectAbsolute(file, "\(prefix).\(key)")
+      expect(missing.isEmpty, "\(prefix).\(key)", "needs \(missing) too")
+    }
     for server in kubelet.clusterDNS { expectAddress(server, "\(prefix).clusterDNS") }
     expect(
       Self.isQuantity(kubelet.containerLogMaxSize), "\(prefix).containerLogMaxSize",

@@ -55,6 +55,16 @@ public struct KubeletConfiguration: Codable, Sendable, Hashable {
     public var maxContainerRestartPeriod = GoDuration.minutes(5)
     public init() {}
   }
+  /// Who may ask for the node's API from other hosts.
+  public struct Authentication: Codable, Sendable, Hashable {
+    public struct X509: Codable, Sendable, Hashable {
+      /// Empty: nobody.
+      public var clientCAFile = ""
+      public init() {}
+    }
+    public var x509 = X509()
+    public init() {}
+  }
 
   // Engine and images.
   public var containerRuntimeEndpoint = "unix:///run/containerd/containerd.sock"
@@ -130,6 +140,9 @@ public struct KubeletConfiguration: Codable, Sendable, Hashable {
   public var eventBurst: Int32 = 100
   public var address = "127.0.0.1"
   public var readOnlyPort: Int32 = 10350
+  public var tlsCertFile = ""
+  public var tlsPrivateKeyFile = ""
+  public var authentication = Authentication()
   public var enableDebuggingHandlers = true
   public var streamingConnectionIdleTimeout = GoDuration.hours(4)
   public var shutdownGracePeriod = GoDuration.zero

@@ -6,8 +6,7 @@ import Runtime
 
 /// The node's HTTP API: what the kubelet serves on its read-only port, for the cloud's stream tunnel and for tools on the node.
 ///
-/// Whoever is allowed to connect may run commands in pods, and there is no authentication here. So connections that don't come over
-/// the loopback interface are only told whether the node is healthy.
+/// Whoever is served may run commands in pods; `ClientAccess` says who is. Others are only told whether the node is healthy.
 struct NodeAPI: Sendable {
   let configuration: EdgedConfiguration
   /// nil while the node isn't ready.
@@ -20,12 +19,13 @@ struct NodeAPI: Sendable {
 
   static let debuggingDisabled = "Debug endpoints are disabled."
 
-  /// All paths: those for everybody, those for this host, and those that `enableDebuggingHandlers` can switch off.
+  /// All paths: those for everybody, those for clients with access, and those that `enableDebuggingHandlers` can switch off.
   var routes: [Route] {
     let health = NodeHealth(configuration: configuration, node: node)
     let allowsDebugging = configuration.tailoredKubeletConfig.enableDebuggingHandlers
-    return health.routes + (objectRoutes).map(Self.forThisHost)
-      + debuggingRoutes.map { allowsDebugging ? Self.forThisHost($0) : Self.disabled($0) }
+    let access = ClientAccess(servesOtherHosts: !configuration.tailoredKubeletConfig.tlsCertFile.isEmpty)
+    return health.routes + objectRoutes.map { Self.guarded($0, access) }
+      + debuggingRoutes.map { allowsDebugging ? Self.guarded($0, access) : Self.disabled($0) }
   }
 
   /// Pods, settings, and what is used.
@@ -79,19 +79,18 @@ struct NodeAPI: Sendable {
     Route(route.method, route.pattern) { _ in .text(debuggingDisabled + "\n", status: 405) }
   }
 
-  private static func forThisHost(_ route: Route) -> Route {
-    let refusal = "this is only served to clients on the node itself"
+  private static func guarded(_ route: Route, _ access: ClientAccess) -> Route {
     switch route.handler {
     case .respond(let handler):
       return Route(route.method, route.pattern) { request in
-        guard request.peer.isOnThisHost else { return .text(refusal, status: 403) }
+        if let refusal = access.refusal(of: request.peer) { return answer(to: refusal) }
         return await plainly { try await handler(request) }
       }
     case .takeOver(let handler):
       return Route(
         route.method, route.pattern,
         handler: .takeOver { request in
-          guard request.peer.isOnThisHost else { return .respond(.text(refusal, status: 403)) }
+          if let refusal = access.refusal(of: request.peer) { return .respond(answer(to: refusal)) }
           do { return try await handler(request) } catch { return .respond(answer(to: error)) }
         })
     }
