@@ -76,10 +76,12 @@ final class HubStatus: Sendable {
   }
 
   /// Logs an error once, until it is another one or the cloud was connected.
-  func note(error: String, logger: Logger) {
+  /// - Parameter sameAs: what errors that are the same have in common; nil: their text.
+  func note(error: String, sameAs identity: String? = nil, logger: Logger) {
+    let identity = identity ?? error
     let isNew = state.withLock { state in
-      defer { state.lastError = error }
-      guard state.lastError != error else { return false }
+      defer { state.lastError = identity }
+      guard state.lastError != identity else { return false }
       state.errors = (state.errors + ["\(Date.now.rfc3339) \(error)"]).suffix(Self.keptErrors)
       return true
     }

@@ -54,6 +54,15 @@ extension CertificateError: CustomStringConvertible {
     }
   }
 
+  /// The same for the same error, whenever it happens.
+  var identity: String {
+    switch self {
+    case .tokenExpired(let end, _): "token expired at \(end.rfc3339)"
+    case .clock(_, _, let problem): "clock: \(problem)"
+    default: description
+    }
+  }
+
   private static func quoted(_ words: String) -> String { words.isEmpty ? "" : ": \"\(words)\"" }
 }
 
