@@ -10,6 +10,8 @@ let package = Package(
     .executable(name: "edgectl", targets: ["edgectl"]),
     // For the benchmarks.
     .library(name: "CloudSimulator", targets: ["CloudSimulator", "YAML"]),
+    // Preloaded into agents whose clock tests step.
+    .library(name: "SteppedClock", type: .dynamic, targets: ["SteppedClock"]),
     .library(name: "EdgeKit", targets: ["Core", "Curl", "Runtime", "Edged", "KubernetesAPI"]),
   ],
   dependencies: [
@@ -259,6 +261,7 @@ let package = Package(
       ],
       resources: [.copy("Recordings")],
       swiftSettings: strict),
+    .target(name: "SteppedClock", path: "Tests/SteppedClock"),
     .testTarget(
       name: "IntegrationTests",
       dependencies: [

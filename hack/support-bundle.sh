@@ -47,7 +47,7 @@ if command -v edgecore >/dev/null; then
   take config.txt edgecore config check ${config:+--config "$config"}
 fi
 if command -v edgectl >/dev/null; then
-  for what in pods events images stats modules; do take "$what.json" edgectl "$what" --socket "$socket" -o json; done
+  for what in pods events images top modules; do take "$what.json" edgectl "$what" --socket "$socket" -o json; done
 fi
 if command -v curl >/dev/null; then
   take metrics.txt curl -sS --max-time 10 --unix-socket "$socket" http://edgecore/metrics

@@ -77,7 +77,8 @@ final class HTTPPartHandler: ChannelDuplexHandler, RemovableChannelHandler {
       _ = pipeline.removeHandler(self)
       let encoderLeft = pipeline.removeHandler(encoder)
       // The reader gets what was passed on at the end of a read only, and the peer may say no more.
-      let decoderLeft = pipeline.removeHandler(decoder).map { pipeline.fireChannelReadComplete() }
+      let channel = context.channel
+      let decoderLeft = pipeline.removeHandler(decoder).map { channel.pipeline.fireChannelReadComplete() }
       if let promise { encoderLeft.and(decoderLeft).map { _ in }.cascade(to: promise) }
     } catch {
       promise?.fail(error)

@@ -41,36 +41,6 @@ public struct ImageSummary: Codable, Sendable, Hashable {
   }
 }
 
-/// What one container uses.
-public struct ContainerUsage: Codable, Sendable, Hashable {
-  public var namespace: String
-  public var pod: String
-  public var container: String
-  public var id: String
-  /// Nanoseconds since the epoch at which CPU time was read.
-  public var time: Int64
-  /// CPU time used since the start, in nanoseconds.
-  public var cpuNanoseconds: UInt64
-  /// Bytes.
-  public var memoryWorkingSet: UInt64
-  /// Bytes.
-  public var writableLayer: UInt64
-
-  public init(
-    namespace: String, pod: String, container: String, id: String, time: Int64, cpuNanoseconds: UInt64, memoryWorkingSet: UInt64,
-    writableLayer: UInt64
-  ) {
-    self.namespace = namespace
-    self.pod = pod
-    self.container = container
-    self.id = id
-    self.time = time
-    self.cpuNanoseconds = cpuNanoseconds
-    self.memoryWorkingSet = memoryWorkingSet
-    self.writableLayer = writableLayer
-  }
-}
-
 /// A module of the agent and how it is.
 public struct ModuleSummary: Codable, Sendable, Hashable {
   public var name: String

@@ -5,8 +5,8 @@ import Testing
 import YAML
 
 /// Random operations in the cloud while everything around the agent fails: it is killed, the link is cut, slow or repeats itself, the engine
-/// dies, the database's disk is full, the database is cut off; when it has settled, containers, store and the cloud's view are
-/// what a small model says.
+/// dies, the database's disk is full, the database is cut off, the node's clock jumps; when it has settled, containers, store and the
+/// cloud's view are what a small model says.
 ///
 /// `MODEL_SEEDS` names the seeds: `7`, `1-24` (the default) or several of both with commas. A run with a seed does the same again.
 @Suite(.enabled(if: Engine.canRun, "needs root")) struct ModelTests {
@@ -25,7 +25,7 @@ import YAML
   @Test(
     .bug("https://github.com/kubeedge/kubeedge/issues/6559"), .bug("https://github.com/kubeedge/kubeedge/issues/6540"), arguments: seeds)
   func whatIsWishedIsWhatRuns(seed: UInt64) async throws {
-    try await Cloud.with(settings: Self.settings) { cloud in
+    try await Cloud.with(settings: Self.settings, hasSteppedClock: true) { cloud in
       var run = try ModelRun(seed: seed, cloud: cloud)
       do {
         try await run.useSmallDisk()
@@ -77,6 +77,7 @@ struct ModelRun {
   private var serial = 0
   private var isCut = false
   private var isFull = false
+  private var isClockWrong = false
 
   init(seed: UInt64, cloud: Cloud) throws {
     self.cloud = cloud
@@ -149,7 +150,7 @@ struct ModelRun {
   // MARK: What goes wrong
 
   private mutating func harm() async throws {
-    switch Int.random(in: 0..<13, using: &random) {
+    switch Int.random(in: 0..<15, using: &random) {
     case 0..<3:
       note("kill the agent")
       try await cloud.agent.killAndStart()
@@ -175,7 +176,12 @@ struct ModelRun {
       note(isFull ? "empty the disk" : "fill the disk")
       try isFull ? emptyTheDisk() : fillTheDisk()
     case 11:
-      if !isCut, !isFull { try await truncateTheDatabase() }
+      if !isCut, !isFull, !isClockWrong { try await truncateTheDatabase() }
+    case 12, 13:
+      let seconds: Int64 = [-86_400, -600, -5, 5, 600, 7200, 86_400].randomElement(using: &random) ?? 0
+      note("the agent's clock is \(seconds) s off")
+      try cloud.agent.clock?.step(to: seconds)
+      isClockWrong = true
     default:
       note("restart the engine")
       try await cloud.agent.engine.revive(try await cloud.agent.engine.crash())
@@ -231,6 +237,8 @@ struct ModelRun {
     isCut = false
     if isFull { try emptyTheDisk() }
     cloud.simulator.delay(.zero)
+    try cloud.agent.clock?.step(to: 0)
+    isClockWrong = false
     try await settleDown()
   }
 

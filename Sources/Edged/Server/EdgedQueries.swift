@@ -63,16 +63,13 @@ struct EdgedQueries: Sendable {
     return try JSONValue(encoding: images.sorted { ($0.tags.first ?? "", $0.id) < ($1.tags.first ?? "", $1.id) })
   }
 
+  /// As `/stats/summary` tells it, of this moment.
   private func stats() async throws -> JSONValue {
-    let usages = try await node.runtime.listContainerStats(nil).compactMap { stats -> ContainerUsage? in
-      let labels = stats.attributes.labels
-      guard let container = labels[RuntimeLabel.containerName] else { return nil }
-      return ContainerUsage(
-        namespace: labels[RuntimeLabel.podNamespace] ?? "", pod: labels[RuntimeLabel.podName] ?? "", container: container,
-        id: stats.attributes.id, time: stats.cpu.timestamp, cpuNanoseconds: stats.cpu.usageCoreNanoSeconds.value,
-        memoryWorkingSet: stats.memory.workingSetBytes.value, writableLayer: stats.writableLayer.usedBytes.value)
-    }
-    return try JSONValue(encoding: usages.sorted { ($0.namespace, $0.pod, $0.container) < ($1.namespace, $1.pod, $1.container) })
+    let operations = node.operations
+    let summary = StatsSummary(
+      nodeName: operations.node.name, sample: try await node.stats.sample(atMost: .zero), files: try await node.stats.fileUsage(),
+      agentStarted: operations.agentStarted)
+    return summary.json
   }
 }
 

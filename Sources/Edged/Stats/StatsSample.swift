@@ -61,7 +61,11 @@ struct CPURates: Sendable {
       return nil
     }
     let elapsed = time.nanoseconds - before.time.nanoseconds
-    guard elapsed >= 1_000_000_000 else { return before.rate }
+    guard elapsed >= 1_000_000_000 else {
+      // The clock was set back.
+      if elapsed < 0 { last[key] = (time, nanoseconds, before.rate) }
+      return before.rate
+    }
     let rate = UInt64(Double(nanoseconds - before.nanoseconds) / Double(elapsed) * 1e9)
     last[key] = (time, nanoseconds, rate)
     return rate

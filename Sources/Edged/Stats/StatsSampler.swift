@@ -26,9 +26,10 @@ actor StatsSampler {
 
   // MARK: Processors, memory, network
 
+  /// - Parameter age: how old it may be.
   /// - Throws: `NodeMachine.Failure` if the kernel doesn't tell how the node is.
-  func sample() async throws -> StatsSample {
-    if let last, last.at + Self.freshness > .now { return last.sample }
+  func sample(atMost age: Duration = freshness) async throws -> StatsSample {
+    if let last, last.at + age > .now { return last.sample }
     if let sampling { return try await sampling.value }
     let task = Task { try await self.take() }
     sampling = task

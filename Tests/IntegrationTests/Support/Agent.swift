@@ -18,6 +18,8 @@ final class Agent: Sendable {
   let http = HTTPClient()
   /// Of the node's API, on 127.0.0.1.
   let port: UInt16
+  /// nil: the host's.
+  let clock: SteppedClock?
   private let process: AgentProcess
 
   var socket: String { directory + "/api.sock" }
@@ -36,9 +38,10 @@ final class Agent: Sendable {
   }
 
   static func with(
-    _ engine: Engine, settings: [String] = [], cloud: CloudSimulator? = nil, _ body: (Agent) async throws -> Void
+    _ engine: Engine, settings: [String] = [], cloud: CloudSimulator? = nil, hasSteppedClock: Bool = false,
+    _ body: (Agent) async throws -> Void
   ) async throws {
-    let agent = try Agent(engine, settings: settings, cloud: cloud)
+    let agent = try Agent(engine, settings: settings, cloud: cloud, hasSteppedClock: hasSteppedClock)
     do {
       try await agent.start()
       try await body(agent)
@@ -49,7 +52,7 @@ final class Agent: Sendable {
     await agent.cleanUp()
   }
 
-  private init(_ engine: Engine, settings: [String], cloud: CloudSimulator?) throws {
+  private init(_ engine: Engine, settings: [String], cloud: CloudSimulator?, hasSteppedClock: Bool) throws {
     self.engine = engine
     self.cloud = cloud
     node = "n" + String(UInt32.random(in: 0...UInt32.max), radix: 16)
@@ -89,8 +92,10 @@ final class Agent: Sendable {
             readOnlyPort: \(port)
       """
     try configuration.write(toFile: directory + "/edgecore.yaml", atomically: true, encoding: .utf8)
+    clock = hasSteppedClock ? try SteppedClock(below: directory) : nil
     process = AgentProcess(
-      arguments: ["--config", directory + "/edgecore.yaml"] + settings.flatMap { ["--set", $0] }, log: directory + "/edgecore.log")
+      arguments: ["--config", directory + "/edgecore.yaml"] + settings.flatMap { ["--set", $0] }, log: directory + "/edgecore.log",
+      environment: clock?.environment ?? [])
   }
 
   // MARK: The process

@@ -6,11 +6,14 @@ import Synchronization
 final class AgentProcess: Sendable {
   private let arguments: [String]
   private let log: String
+  private let environment: [String]
   private let current = Mutex<pid_t>(0)
 
-  init(arguments: [String], log: String) {
+  /// - Parameter environment: `NAME=value`, beside what the test process has.
+  init(arguments: [String], log: String, environment: [String] = []) {
     self.arguments = arguments
     self.log = log
+    self.environment = environment
   }
 
   var pid: pid_t { current.withLock { $0 } }
@@ -40,8 +43,11 @@ final class AgentProcess: Sendable {
     let program = ProcessInfo.processInfo.environment["EDGECORE"] ?? Checkout.programs + "/edgecore"
     var words: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) } + [nil]
     defer { for word in words { free(word) } }
+    let inherited = ProcessInfo.processInfo.environment.map { "\($0.key)=\($0.value)" }
+    var variables: [UnsafeMutablePointer<CChar>?] = (inherited + environment).map { strdup($0) } + [nil]
+    defer { for variable in variables { free(variable) } }
     var child: pid_t = 0
-    let code = posix_spawn(&child, program, &actions, &attributes, &words, environ)
+    let code = posix_spawn(&child, program, &actions, &attributes, &words, &variables)
     guard code == 0 else { throw Shell.Failure(description: "\(program): \(String(cString: strerror(code)))") }
     let pid = child
     current.withLock { $0 = pid }

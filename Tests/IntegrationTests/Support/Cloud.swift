@@ -10,8 +10,8 @@ struct Cloud: Sendable {
 
   /// Starts a cloud and an agent, gives them to `body` when the node is registered, and ends both.
   static func with(
-    _ kind: Engine.Kind = .containerd, settings: [String] = [], configure: (inout CloudSimulator.Configuration) -> Void = { _ in },
-    _ body: (Cloud) async throws -> Void
+    _ kind: Engine.Kind = .containerd, settings: [String] = [], hasSteppedClock: Bool = false,
+    configure: (inout CloudSimulator.Configuration) -> Void = { _ in }, _ body: (Cloud) async throws -> Void
   ) async throws {
     try await Engine.exclusively(kind) { engine in
       var configuration = CloudSimulator.Configuration()
@@ -21,7 +21,7 @@ struct Cloud: Sendable {
       configure(&configuration)
       let simulator = try await CloudSimulator.start(configuration)
       do {
-        try await Agent.with(engine, settings: settings, cloud: simulator) { agent in
+        try await Agent.with(engine, settings: settings, cloud: simulator, hasSteppedClock: hasSteppedClock) { agent in
           try await simulator.wait(for: "Node", name: agent.node) { $0.condition("Ready") == "True" }
           try await body(Cloud(simulator: simulator, agent: agent))
         }
