@@ -309,4 +309,41 @@ import YAML
     await closer.value
     #expect(await other.next() == nil)
   }
+
+  // MARK: Streams that are passed on
+
+  /// A server that says nothing and never ends.
+  private struct SilentServer: ByteStream {
+    let end: AsyncStream<Void>.Continuation
+
+    func next() async throws -> [UInt8]? {
+      try await Task.sleep(for: .seconds(3600))
+      return nil
+    }
+    func write(_ bytes: [UInt8]) async throws {}
+    func closeWrite() async throws { end.finish() }
+  }
+
+  @Test func aStreamEndsWithItsClientIfThatIsGoneThen() async throws {
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    for endsWithClient in [true, false] {
+      var sockets: [Int32] = [0, 0]
+      try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &sockets) == 0)
+      let peer = sockets[1]
+      try await StreamConnection.with(socket: sockets[0], on: group) { client in
+        let (ended, end) = AsyncStream<Void>.makeStream()
+        let server = SilentServer(end: end)
+        let splice = StreamSplice(
+          client: client, server: server, idle: IdleClock(timeout: .zero), endsWithClient: endsWithClient, farewell: .zero)
+        let running = Task { await splice.run() }
+        shutdown(peer, Int32(SHUT_WR))
+        // The server is told in either case.
+        for await _ in ended {}
+        if !endsWithClient { running.cancel() }
+        await running.value
+      }
+      close(peer)
+    }
+    try await group.shutdownGracefully()
+  }
 }

@@ -21,14 +21,16 @@ struct StreamSplice<Server: ByteStream>: Sendable {
   var client: StreamConnection
   var server: Server
   var idle: IdleClock
+  /// Whether a client that has ended its side is gone, as in protocols with streams of their own. In others it may still listen.
+  var endsWithClient: Bool
+  /// How long one side may take to leave once the other has nothing more to say.
+  var farewell = Duration.seconds(10)
 
   private enum End {
     case client, server, broken
   }
 
   func run() async {
-    // How long the client may take to leave once there is nothing more to say.
-    let farewell = Duration.seconds(10)
     await withTaskGroup(of: End.self) { tasks in
       tasks.addTask { await carry(from: client, to: server) ? .client : .broken }
       tasks.addTask { await carry(from: server, to: client) ? .server : .broken }
@@ -40,7 +42,7 @@ struct StreamSplice<Server: ByteStream>: Sendable {
       for await end in tasks {
         open -= 1
         guard end != .broken, open > 0 else { break }
-        guard end == .server else { continue }
+        guard end == .server || endsWithClient else { continue }
         tasks.addTask {
           try? await Task.sleep(for: farewell)
           return .broken

@@ -31,7 +31,7 @@ struct StreamUpgrade: Sendable {
         } catch {
           return await connection.close()
         }
-        await StreamSplice(client: client, server: connection, idle: idle).run()
+        await StreamSplice(client: client, server: connection, idle: idle, endsWithClient: true).run()
         await connection.close()
       }
     }

@@ -138,7 +138,7 @@ struct EdgedStreams: Sendable {
     return .stream { client in
       try await client.write(SwitchingProtocols(headers: [("Connection", "Upgrade"), ("Upgrade", HTTPServer.streamProtocol)]).bytes)
       try await StreamConnection.with(socket: try socket.release(), on: MultiThreadedEventLoopGroup.singleton) { server in
-        await StreamSplice(client: client, server: server, idle: IdleClock(timeout: .zero)).run()
+        await StreamSplice(client: client, server: server, idle: IdleClock(timeout: .zero), endsWithClient: false).run()
       }
     }
   }
