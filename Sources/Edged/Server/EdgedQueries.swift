@@ -67,7 +67,7 @@ struct EdgedQueries: Sendable {
   private func stats() async throws -> JSONValue {
     let operations = node.operations
     let summary = StatsSummary(
-      nodeName: operations.node.name, sample: try await node.stats.sample(atMost: .zero), files: try await node.stats.fileUsage(),
+      nodeName: operations.node.name, sample: try await node.stats.sample(.now), files: try await node.stats.fileUsage(),
       agentStarted: operations.agentStarted)
     return summary.json
   }

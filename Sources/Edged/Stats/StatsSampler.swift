@@ -5,19 +5,17 @@ import Runtime
 
 /// Looks at what pods use when somebody asks, and not more often than it is worth: nothing is done while nobody asks.
 ///
-/// CPU, memory and network come from the kernel. The sizes of files are counted at most once a minute, on a thread of their own.
+/// CPU, memory and network come from the kernel. The sizes of files are counted at most once a minute, on a thread of their own. Who asks
+/// again and again, as metrics servers do, gets what was seen after the question before at once.
 actor StatsSampler {
-  /// How old an answer may be.
-  static let freshness: Duration = .seconds(5)
-  static let fileFreshness: Duration = .seconds(60)
+  static let sampleAge = RememberedAge(fresh: .seconds(5), stale: .seconds(20))
+  static let fileAge = RememberedAge(fresh: .seconds(60), stale: .seconds(180))
 
   private let pods: PodTable
   private let operations: PodOperations
   private var rates = CPURates()
-  private var last: (sample: StatsSample, at: ContinuousClock.Instant)?
-  private var sampling: Task<StatsSample, any Error>?
-  private var files: (usage: NodeFiles, at: ContinuousClock.Instant)?
-  private var counting: Task<NodeFiles, any Error>?
+  private let samples = Remembered<StatsSample>()
+  private let files = Remembered<NodeFiles>()
 
   init(pods: PodTable, operations: PodOperations) {
     self.pods = pods
@@ -26,15 +24,9 @@ actor StatsSampler {
 
   // MARK: Processors, memory, network
 
-  /// - Parameter age: how old it may be.
   /// - Throws: `NodeMachine.Failure` if the kernel doesn't tell how the node is.
-  func sample(atMost age: Duration = freshness) async throws -> StatsSample {
-    if let last, last.at + age > .now { return last.sample }
-    if let sampling { return try await sampling.value }
-    let task = Task { try await self.take() }
-    sampling = task
-    defer { sampling = nil }
-    return try await task.value
+  nonisolated func sample(_ age: RememberedAge = sampleAge) async throws -> StatsSample {
+    try await samples.value(age) { try await self.take() }
   }
 
   private func take() async throws -> StatsSample {
@@ -50,7 +42,6 @@ actor StatsSampler {
       if let use = await use(of: wish.pod) { sample.pods.append(use) }
     }
     rates.forgetOthers()
-    last = (sample, .now)
     return sample
   }
 
@@ -85,14 +76,9 @@ actor StatsSampler {
 
   // MARK: Files
 
-  /// What files take up; up to a minute old.
-  func fileUsage() async throws -> NodeFiles {
-    if let files, files.at + Self.fileFreshness > .now { return files.usage }
-    if let counting { return try await counting.value }
-    let task = Task { try await self.count() }
-    counting = task
-    defer { counting = nil }
-    return try await task.value
+  /// What files take up.
+  nonisolated func fileUsage() async throws -> NodeFiles {
+    try await files.value(Self.fileAge) { try await self.count() }
   }
 
   private func count() async throws -> NodeFiles {
@@ -102,7 +88,7 @@ actor StatsSampler {
     // Without the engine's answer the rest is still worth telling.
     let layers = (try? await runtime.listContainerStats(nil)) ?? []
     let images = (try? await runtime.imageFsInfo())?.imageFilesystems.first
-    let usage = try await OperatingSystemThread.run("file-usage") {
+    return try await OperatingSystemThread.run("file-usage") {
       var usage = NodeFiles(time: .now)
       usage.root = FileSystemUsage.read(paths.root)
       if let images {
@@ -117,8 +103,6 @@ actor StatsSampler {
       for pod in pods { usage.pods[pod.uid] = NodeFiles.PodFiles(pod, paths) }
       return usage
     }
-    files = (usage, .now)
-    return usage
   }
 }
 
