@@ -54,6 +54,7 @@ let package = Package(
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "NIOWebSocket", package: "swift-nio"),
       ],
       swiftSettings: strict),
     .target(name: "SPDY", swiftSettings: strict),
@@ -79,6 +80,7 @@ let package = Package(
       name: "Edged",
       dependencies: [
         "Core", "Curl", "HTTPServer", "KubernetesAPI", "LocalAPI", "Runtime", "SPDY", "YAML", "CLinux",
+        .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Metrics", package: "swift-metrics"),
         .product(name: "NIOCore", package: "swift-nio"),

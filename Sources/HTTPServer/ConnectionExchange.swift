@@ -45,7 +45,7 @@ struct ConnectionExchange {
         isTooLarge = isTooLarge || bytes.count + buffer.readableBytes > HTTPServer.bodyLimit
         if !isTooLarge { bytes += buffer.readableBytesView }
       case .end: return (bytes, isTooLarge)
-      case .head, .bytes: return nil
+      case .head, .bytes, .message: return nil
       }
     }
     return nil

@@ -2,15 +2,16 @@ import NIOCore
 import NIOHTTP1
 import Synchronization
 
-/// What a connection brings: parts of requests and, once it has left HTTP, bytes.
+/// What a connection brings: parts of requests and, once it has left HTTP, bytes or messages.
 enum ReceivedPart: Sendable {
   case head(HTTPRequestHead)
   case body(ByteBuffer)
   case end
   case bytes(ByteBuffer)
+  case message(WebSocketMessage)
 }
 
-/// What is sent over a connection: parts of answers and, once it has left HTTP, bytes.
+/// What is sent over a connection: parts of answers and, once it has left HTTP, bytes or messages.
 enum SentPart: Sendable {
   case head(HTTPResponseHead)
   case body(ByteBuffer)
@@ -20,6 +21,11 @@ enum SentPart: Sendable {
   case bytes(ByteBuffer)
   /// Ends our side; the peer may go on.
   case endOfOutput
+  /// Sends the head of an answer, behind which both directions are WebSocket messages.
+  case speakWebSocket(ByteBuffer)
+  case message(WebSocketMessage)
+  /// Says that all is said.
+  case endOfMessages
   /// Nothing to send: the event happens once the system has taken all that was written before.
   case report(OneTimeEvent)
 }

@@ -64,7 +64,7 @@ final class HTTPPartHandler: ChannelDuplexHandler, RemovableChannelHandler {
       expectRequest(context)
     case .leaveHTTP: leaveHTTP(context, promise)
     case .report(let event): event.happen(after: lastWrite, promise)
-    case .bytes, .endOfOutput: promise?.fail(ChannelError.operationUnsupported)
+    case .bytes, .endOfOutput, .speakWebSocket, .message, .endOfMessages: promise?.fail(ChannelError.operationUnsupported)
     }
   }
 
@@ -106,7 +106,7 @@ final class HTTPPartHandler: ChannelDuplexHandler, RemovableChannelHandler {
 }
 
 /// Bytes in both directions, for a connection that has left HTTP or never spoke it.
-final class BytePartHandler: ChannelDuplexHandler {
+final class BytePartHandler: ChannelDuplexHandler, RemovableChannelHandler {
   typealias InboundIn = ByteBuffer
   typealias InboundOut = ReceivedPart
   typealias OutboundIn = SentPart
@@ -131,14 +131,25 @@ final class BytePartHandler: ChannelDuplexHandler {
       let closed = written.flatMap { channel.close(mode: .output) }
       if let promise { closed.cascade(to: promise) }
     case .report(let event): event.happen(after: lastWrite, promise)
-    case .head, .body, .end, .leaveHTTP: promise?.fail(ChannelError.operationUnsupported)
+    case .speakWebSocket(let head):
+      do {
+        // The peer's first message may follow the head at once.
+        let pipeline = context.pipeline.syncOperations
+        try WebSocketPartHandler.add(to: pipeline, after: self)
+        context.writeAndFlush(wrapOutboundOut(head), promise: promise)
+        _ = pipeline.removeHandler(self)
+      } catch {
+        promise?.fail(error)
+        context.close(promise: nil)
+      }
+    case .head, .body, .end, .leaveHTTP, .message, .endOfMessages: promise?.fail(ChannelError.operationUnsupported)
     }
   }
 }
 
 extension OneTimeEvent {
   /// Happens when a write has succeeded or failed.
-  fileprivate func happen(after write: EventLoopFuture<Void>?, _ promise: EventLoopPromise<Void>?) {
+  func happen(after write: EventLoopFuture<Void>?, _ promise: EventLoopPromise<Void>?) {
     if let write { write.whenComplete { _ in self.happen() } } else { happen() }
     promise?.succeed()
   }

@@ -1,7 +1,7 @@
 import NIOCore
 import NIOPosix
 
-/// A connection that is bytes in both directions.
+/// A connection that is bytes, or messages, in both directions.
 public struct StreamConnection: Sendable {
   private let reader: PartReader
   private let outbound: NIOAsyncChannelOutboundWriter<SentPart>
@@ -20,6 +20,24 @@ public struct StreamConnection: Sendable {
     }
     return nil
   }
+
+  /// Makes the connection one of WebSocket messages.
+  /// - Parameter head: what the peer is answered before.
+  public func speakWebSocket(head: [UInt8]) async throws { try await outbound.write(.speakWebSocket(ByteBuffer(bytes: head))) }
+
+  /// Waits for a message; nil when the peer has closed. At most 4 MiB; a longer one ends the connection.
+  public func nextMessage() async throws -> WebSocketMessage? {
+    while let part = try await reader.next() {
+      if case .message(let message) = part { return message }
+    }
+    return nil
+  }
+
+  /// Waits while the peer doesn't read. Messages of several tasks don't mix.
+  public func write(_ message: WebSocketMessage) async throws { try await outbound.write(.message(message)) }
+
+  /// Says that all is said; the peer closes then.
+  public func endMessages() async throws { try await outbound.write(.endOfMessages) }
 
   /// Calls `body` for each piece the peer sends, until it ends its side.
   public func read(_ body: ([UInt8]) async throws -> Void) async throws {

@@ -229,17 +229,53 @@ import YAML
   @Test(arguments: [
     ("SPDY/3.1", ["v4.channel.k8s.io"], "v4.channel.k8s.io"),
     ("spdy/3.1", ["v9, v3.channel.k8s.io", "v4.channel.k8s.io"], "v3.channel.k8s.io"),
-    ("SPDY/3.1", [], ""), ("SPDY/3.1", ["v9"], "403"), ("websocket", ["v4.channel.k8s.io"], "400"),
+    ("SPDY/3.1", [], ""), ("SPDY/3.1", ["v9"], "403"), ("h2c", ["v4.channel.k8s.io"], "400"),
   ])
   func versionsAreAgreedUpon(upgrade: String, versions: [String], expected: String) {
     let headers = [("Upgrade", upgrade)] + versions.map { ("x-stream-protocol-version", $0) }
     let upgrade = StreamUpgrade(request: Self.request("/exec", "POST", headers))
-    switch upgrade.agreement(accepted: RemoteCommandVersion.allCases.map(\.rawValue)) {
-    case .version(let version): #expect(version == expected)
+    switch upgrade.agreement(spdy: RemoteCommandVersion.allCases.map(\.rawValue), webSocket: WebSocketProtocol.remoteCommand) {
+    case .spdy(let version): #expect(version == expected)
+    case .webSocket: Issue.record("nobody asked for a websocket")
     case .refused(let response):
       #expect(String(response.status) == expected)
       #expect(response.headers.count == (response.status == 403 ? 4 : 0))
     }
+  }
+
+  @Test(
+    arguments: [
+      (["v5.channel.k8s.io, v4.channel.k8s.io"], "13", "v5.channel.k8s.io"),
+      (["x", "base64.channel.k8s.io"], "13", "base64.channel.k8s.io"),
+      ([], "13", ""), (["x"], "13", "403"), (["v4.channel.k8s.io"], "8", "400"),
+    ] as [([String], String, String)])
+  func protocolsOfWebSocketsAreAgreedUpon(protocols: [String], version: String, expected: String) {
+    let headers =
+      [("Upgrade", "WebSocket"), ("Sec-WebSocket-Version", version), ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")]
+      + protocols.map { ("Sec-WebSocket-Protocol", $0) }
+    let upgrade = StreamUpgrade(request: Self.request("/exec", "GET", headers))
+    switch upgrade.agreement(spdy: [], webSocket: WebSocketProtocol.remoteCommand) {
+    case .webSocket(let version, let key):
+      #expect(version.name == expected)
+      // The example of RFC 6455, section 1.3.
+      #expect(
+        String(decoding: version.switching(key: key), as: UTF8.self).contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"))
+    case .spdy: Issue.record("nobody asked for SPDY")
+    case .refused(let response): #expect(String(response.status) == expected)
+    }
+  }
+
+  @Test func messagesNameTheirStream() {
+    let binary = WebSocketProtocol(name: "v5.channel.k8s.io")
+    #expect(binary.encode([1, 2], stream: 3) == WebSocketMessage(isText: false, bytes: [3, 1, 2]))
+    #expect(binary.decode(.init(isText: false, bytes: [255, 0])) ?? (0, []) == (255, [0]))
+    #expect(binary.decode(.init(isText: false, bytes: [])) == nil)
+    let base64 = WebSocketProtocol(name: "base64.channel.k8s.io")
+    let encoded = base64.encode(Array("hello".utf8), stream: 1)
+    #expect(encoded == WebSocketMessage(isText: true, bytes: Array("1aGVsbG8=".utf8)))
+    #expect(base64.decode(encoded) ?? (0, []) == (1, Array("hello".utf8)))
+    #expect(base64.decode(.init(isText: true, bytes: Array("xaGVsbG8=".utf8))) == nil)
+    #expect(base64.decode(.init(isText: true, bytes: Array("0?".utf8))) == nil)
   }
 
   @Test(
@@ -256,7 +292,7 @@ import YAML
 
   @Test func theEndIsToldInEachVersion() throws {
     func text(_ result: Result<Int32, any Error>, _ version: RemoteCommandVersion) -> String? {
-      RemoteCommandEnd(result).text(version).map { String(decoding: $0, as: UTF8.self) }
+      RemoteCommandEnd(result).text(asStatus: version == .v4).map { String(decoding: $0, as: UTF8.self) }
     }
     #expect(text(.success(0), .v4) == #"{"metadata":{},"status":"Success"}"#)
     #expect(text(.success(0), .v1) == nil)

@@ -253,6 +253,47 @@ import YAML
     }
   }
 
+  // MARK: WebSockets
+
+  @Test(arguments: Engine.Kind.allCases)
+  func webSocketsCarryCommandsAndPorts(kind: Engine.Kind) async throws {
+    try await Agent.with(kind) { agent in
+      try agent.writePod("sockets", "busybox nc -ll -p 7000 -e cat & " + Manifest.sleeper)
+      try await agent.waitUntilReady("sockets")
+      let container = "default/sockets-\(agent.node)/main"
+      let command = try await PodMessages.open(
+        agent, "/exec/\(container)?command=sh&command=-c&command=head+-c+300000;echo+err+>%262;exit+5&input=1&output=1&error=1")
+      let input = [UInt8](repeating: 0x61, count: 300_000)
+      try await command.send(input, to: 0)
+      let received = try await command.rest()
+      #expect(received[1] == input)
+      #expect(String(decoding: received[2] ?? [], as: UTF8.self) == "err\n")
+      let status = try JSONValue(json: received[3] ?? [])
+      #expect(status["details"]?["causes"]?.array?.first?["message"]?.string == "5")
+      await command.close()
+
+      // Only the newest protocol can end the input alone; Docker's streams are ended by us, containerd 1.6 is older than it.
+      if kind == .docker {
+        let whole = try await PodMessages.open(agent, "/exec/\(container)?command=cat&input=1&output=1")
+        #expect(whole.version == "v5.channel.k8s.io")
+        try await whole.send(Array("all of it".utf8), to: 0)
+        try await whole.send([0], to: 255)
+        let received = try await whole.rest()
+        #expect(String(decoding: received[1] ?? [], as: UTF8.self) == "all of it")
+        #expect(try JSONValue(json: received[3] ?? [])["status"]?.string == "Success")
+        await whole.close()
+      }
+
+      let port = try await PodMessages.open(agent, "/portForward/default/sockets-\(agent.node)?port=7000", versions: "v4.channel.k8s.io")
+      try await port.send(Array("echo".utf8), to: 0)
+      var echoed: [UInt8] = []
+      // The port's number, then what the server says.
+      while echoed.count < 6, let message = try await port.next() { if message.stream == 0 { echoed += message.bytes } }
+      #expect(echoed == [0x58, 0x1B] + Array("echo".utf8))
+      await port.close()
+    }
+  }
+
   // MARK: Ports
 
   @Test(arguments: Engine.Kind.allCases)

@@ -47,13 +47,18 @@ struct NodeCommands: Sendable {
     let upgrade = StreamUpgrade(request: request)
     let idle = IdleClock(timeout: idleTimeout)
     if let server = try await node.runtime.streamServer(for: wanted) { return try await upgrade.proxied(to: server, idle: idle) }
-    switch upgrade.agreement(accepted: RemoteCommandVersion.allCases.map(\.rawValue)) {
+    let server = RemoteCommandServer(streams: streams, idle: idle, open: open)
+    switch upgrade.agreement(spdy: RemoteCommandVersion.allCases.map(\.rawValue), webSocket: WebSocketProtocol.remoteCommand) {
     case .refused(let response): return .respond(response)
-    case .version(let version):
-      let server = RemoteCommandServer(version: RemoteCommandVersion(rawValue: version) ?? .v1, streams: streams, idle: idle, open: open)
+    case .spdy(let version):
       return .stream { connection in
         try await connection.write(StreamUpgrade.switching(version: version))
-        await server.serve(connection)
+        await server.serve(connection, RemoteCommandVersion(rawValue: version) ?? .v1)
+      }
+    case .webSocket(let version, let key):
+      return .stream { connection in
+        try await connection.speakWebSocket(head: version.switching(key: key))
+        await server.serve(connection, version)
       }
     }
   }

@@ -27,18 +27,23 @@ struct NodePortForward: Sendable {
     if let server = try await node.runtime.streamServer(for: .portForward(sandboxID: sandbox.id, ports: ports)) {
       return try await upgrade.proxied(to: server, idle: idle)
     }
-    switch upgrade.agreement(accepted: [Self.version]) {
+    let runtime = node.runtime
+    let events = events
+    let server = PortForwardServer(pod: pod, idle: idle) { port, body in
+      let socket = try await PodNetwork.connect(port: port, inSandbox: sandbox.id, of: runtime)
+      try await StreamConnection.with(socket: try socket.release(), on: events) { try await body($0) }
+    }
+    switch upgrade.agreement(spdy: [Self.version], webSocket: WebSocketProtocol.portForward) {
     case .refused(let response): return .respond(response)
-    case .version(let version):
-      let runtime = node.runtime
-      let events = events
-      let server = PortForwardServer(pod: pod, idle: idle) { port, body in
-        let socket = try await PodNetwork.connect(port: port, inSandbox: sandbox.id, of: runtime)
-        try await StreamConnection.with(socket: try socket.release(), on: events) { try await body($0) }
-      }
+    case .spdy(let version):
       return .stream { connection in
         try await connection.write(StreamUpgrade.switching(version: version))
         await server.serve(connection)
+      }
+    case .webSocket(let version, let key):
+      return .stream { connection in
+        try await connection.speakWebSocket(head: version.switching(key: key))
+        await server.serve(connection, version, ports: ports)
       }
     }
   }

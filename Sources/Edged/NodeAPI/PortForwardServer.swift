@@ -2,7 +2,7 @@ import HTTPServer
 import KubernetesAPI
 import Synchronization
 
-/// Forwards ports over SPDY: a pair of streams, one for data and one for errors, for each connection to a port of the pod.
+/// Forwards ports: a pair of streams, one for data and one for errors, for each connection to a port of the pod.
 struct PortForwardServer: Sendable {
   /// How long the second stream of a pair may take.
   private static let creationTime = Duration.seconds(30)
@@ -43,6 +43,28 @@ struct PortForwardServer: Sendable {
     }
   }
 
+  /// Over a WebSocket: one connection to each of the ports that the client named.
+  func serve(_ connection: StreamConnection, _ version: WebSocketProtocol, ports: [Int32]) async {
+    let channels = WebSocketStreams(connection, version, count: 2 * ports.count, idle: idle)
+    await channels.run {
+      await withDiscardingTaskGroup { tasks in
+        for (index, number) in ports.enumerated() {
+          let port = UInt16(number)
+          let data = channels.streams[2 * index]
+          let error = channels.streams[2 * index + 1]
+          tasks.addTask {
+            // Which port it is stands at the beginning of each stream.
+            let first = [UInt8(port & 0xFF), UInt8(port >> 8)]
+            try? await data.write(first)
+            try? await error.write(first)
+            await forward(port, data, error)
+          }
+        }
+      }
+    }
+  }
+
+  /// Over SPDY: the client opens pairs of streams as it likes.
   func serve(_ connection: StreamConnection) async {
     let (arrivals, arrival) = AsyncStream<SPDYStream>.makeStream()
     await serveSPDY(connection, idle: idle) { stream in
@@ -56,7 +78,7 @@ struct PortForwardServer: Sendable {
           let pair = pairs.add(stream, id: id)
           if let data = pair.data, let error = pair.error {
             tasks.addTask {
-              await forward(data, error)
+              if let port = Self.port(data) { await forward(port, data, error) }
               spdy.forget(data)
               spdy.forget(error)
             }
@@ -84,8 +106,7 @@ struct PortForwardServer: Sendable {
     return "stream \(stream.type == "data" ? Int(stream.id) - 2 : Int(stream.id))"
   }
 
-  private func forward(_ data: SPDYStream, _ error: SPDYStream) async {
-    guard let port = Self.port(data) else { return }
+  private func forward(_ port: UInt16, _ data: any ClientStream, _ error: any ClientStream) async {
     do {
       try await connect(port) { try await Self.carry(data, $0) }
       try? await data.end()
@@ -99,7 +120,7 @@ struct PortForwardServer: Sendable {
   }
 
   /// Both directions, each with an end of its own. The pod's end is the end of it all.
-  private static func carry(_ stream: SPDYStream, _ socket: StreamConnection) async throws {
+  private static func carry(_ stream: any ClientStream, _ socket: StreamConnection) async throws {
     try await withThrowingTaskGroup(of: Bool.self) { tasks in
       tasks.addTask {
         while let bytes = await stream.input.next() { try await socket.write(bytes) }

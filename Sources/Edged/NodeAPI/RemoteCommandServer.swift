@@ -2,7 +2,7 @@ import HTTPServer
 import Runtime
 import YAML
 
-/// Versions of Kubernetes' remote command protocol, the best one first.
+/// Versions of Kubernetes' remote command protocol over SPDY, the best one first.
 enum RemoteCommandVersion: String, Sendable, CaseIterable {
   case v4 = "v4.channel.k8s.io"
   case v3 = "v3.channel.k8s.io"
@@ -12,30 +12,46 @@ enum RemoteCommandVersion: String, Sendable, CaseIterable {
   var resizesTerminals: Bool { self == .v4 || self == .v3 }
 }
 
-/// Serves exec and attach over SPDY, for engines that don't do it themselves.
+/// Serves exec and attach, for engines that don't do it themselves.
 struct RemoteCommandServer: Sendable {
   /// How long the client may take to open its streams.
   private static let creationTime = Duration.seconds(30)
 
-  let version: RemoteCommandVersion
   /// What the client will open, besides the stream for errors.
   let streams: StreamOptions
   let idle: IdleClock
   let open: @Sendable () async throws -> any StreamSession
 
-  func serve(_ connection: StreamConnection) async {
+  /// Over SPDY: the client opens the streams.
+  func serve(_ connection: StreamConnection, _ version: RemoteCommandVersion) async {
     let (arrivals, arrival) = AsyncStream<SPDYStream>.makeStream()
-    let expected = expectedTypes
+    let expected = expectedTypes(version)
     await serveSPDY(connection, idle: idle) { stream in
       guard expected.contains(stream.type) else { return nil }
       return { arrival.yield(stream) }
     } work: { _ in
       let opened = try? await withTimeLimit(Self.creationTime) { await Self.streams(expected, from: arrivals) }
-      if let opened, opened.count == expected.count { try? await run(opened) }
+      if let opened, opened.count == expected.count { try? await run(opened, hasStatus: version == .v4) }
     }
   }
 
-  private var expectedTypes: Set<String> {
+  /// Over a WebSocket: the streams are there, with numbers.
+  func serve(_ connection: StreamConnection, _ version: WebSocketProtocol) async {
+    let channels = WebSocketStreams(connection, version, count: 5, idle: idle)
+    var opened: [String: any ClientStream] = ["error": channels.streams[3]]
+    if streams.stdin { opened["stdin"] = channels.streams[0] }
+    if streams.stdout { opened["stdout"] = channels.streams[1] }
+    if streams.stderr { opened["stderr"] = channels.streams[2] }
+    if streams.tty { opened["resize"] = channels.streams[4] }
+    let hasStatus = version.name.hasPrefix("v")
+    await channels.run { [opened] in
+      // Clients take the first message for the sign that the streams are there.
+      try? await (opened["stdout"] ?? opened["stderr"] ?? opened["error"])?.write([])
+      try? await run(opened, hasStatus: hasStatus)
+    }
+  }
+
+  private func expectedTypes(_ version: RemoteCommandVersion) -> Set<String> {
     var types: Set = ["error"]
     if streams.stdin { types.insert("stdin") }
     if streams.stdout { types.insert("stdout") }
@@ -53,7 +69,8 @@ struct RemoteCommandServer: Sendable {
     return opened
   }
 
-  private func run(_ opened: [String: SPDYStream]) async throws {
+  /// - Parameter hasStatus: whether the end is told as an object.
+  private func run(_ opened: [String: any ClientStream], hasStatus: Bool) async throws {
     let result: Result<Int32, any Error>
     do {
       let session = try await open()
@@ -67,12 +84,12 @@ struct RemoteCommandServer: Sendable {
       result = .failure(error)
     }
     for type in ["stdout", "stderr"] { try await opened[type]?.end() }
-    if let text = RemoteCommandEnd(result).text(version) { try await opened["error"]?.write(text) }
+    if let text = RemoteCommandEnd(result).text(asStatus: hasStatus) { try await opened["error"]?.write(text) }
     for stream in opened.values { try await stream.end() }
   }
 
   /// Returns the exit code once the process has ended and everything it printed is sent.
-  private func relay(_ session: any StreamSession, _ opened: [String: SPDYStream]) async throws -> Int32 {
+  private func relay(_ session: any StreamSession, _ opened: [String: any ClientStream]) async throws -> Int32 {
     try await withThrowingTaskGroup(of: Int32?.self) { tasks in
       tasks.addTask {
         var code: Int32 = 0
@@ -122,12 +139,12 @@ struct RemoteCommandEnd {
   init(_ result: Result<Int32, any Error>) { self.result = result }
 
   /// A `Status` object, or in older versions a text, and nothing for a success.
-  func text(_ version: RemoteCommandVersion) -> [UInt8]? {
+  func text(asStatus: Bool) -> [UInt8]? {
     let message: String
     var members: [JSONValue.Member] = [.init("metadata", .object([]))]
     switch result {
     case .success(0):
-      guard version == .v4 else { return nil }
+      guard asStatus else { return nil }
       return JSONValue.object(members + [.init("status", .string("Success"))]).jsonBytes()
     case .success(let code):
       message = "command terminated with non-zero exit code: \(code)"
@@ -137,7 +154,7 @@ struct RemoteCommandEnd {
       message = "Internal error occurred: \(problem)"
       members += Self.failure(message, reason: "InternalError", cause: ("", problem)) + [.init("code", .number("500"))]
     }
-    return version == .v4 ? JSONValue.object(members).jsonBytes() : Array(message.utf8)
+    return asStatus ? JSONValue.object(members).jsonBytes() : Array(message.utf8)
   }
 
   private static func failure(_ message: String, reason: String, cause: (reason: String, message: String)) -> [JSONValue.Member] {

@@ -70,7 +70,7 @@ final class SPDYConnection: Sendable {
 }
 
 /// One stream of a SPDY connection.
-final class SPDYStream: Sendable {
+final class SPDYStream: ClientStream {
   let id: UInt32
   let headers: [String: String]
   /// What the client sends on it.
@@ -112,43 +112,16 @@ final class SPDYStream: Sendable {
   }
 }
 
-/// Serves a SPDY connection: reads it while `work` runs, lets the client read the rest, and ends when the client has left.
+/// Serves a SPDY connection: reads it while `work` runs, and says goodbye when that has ended.
 func serveSPDY(
   _ connection: StreamConnection, idle: IdleClock, opened: @escaping SPDYConnection.Reception,
   work: @escaping @Sendable (SPDYConnection) async -> Void
 ) async {
-  enum End {
-    case peer, work, time
-  }
-  let farewell = Duration.seconds(10)
   let spdy = SPDYConnection(connection, idle: idle)
-  await withTaskGroup(of: End.self) { tasks in
-    tasks.addTask {
-      try? await spdy.run(opened: opened)
-      return .peer
-    }
-    // Known even while something that the client sent waits for a container to take it.
-    tasks.addTask {
-      await connection.waitUntilPeerEnds()
-      return .peer
-    }
-    tasks.addTask {
-      await idle.wait()
-      return .time
-    }
-    tasks.addTask {
-      await work(spdy)
-      try? await spdy.end()
-      return .work
-    }
-    for await end in tasks {
-      guard case .work = end else { break }
-      // Closed with bytes of the client unread, the system might take back what it hasn't read yet.
-      tasks.addTask {
-        try? await Task.sleep(for: farewell)
-        return .time
-      }
-    }
-    tasks.cancelAll()
+  await serve(connection, idle: idle) {
+    try? await spdy.run(opened: opened)
+  } work: {
+    await work(spdy)
+    try? await spdy.end()
   }
 }

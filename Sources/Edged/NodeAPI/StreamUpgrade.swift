@@ -37,24 +37,44 @@ struct StreamUpgrade: Sendable {
     }
   }
 
-  /// What a SPDY client and we both speak.
+  /// What a client and we both speak.
   enum Agreement: Sendable {
     /// Empty: the client named none, as very old ones do.
-    case version(String)
+    case spdy(version: String)
+    /// - Parameter key: what the answer has to prove that it knows.
+    case webSocket(WebSocketProtocol, key: String)
     case refused(ServerResponse)
   }
 
-  /// - Parameter accepted: versions, the best one first.
-  func agreement(accepted: [String]) -> Agreement {
-    guard request.headerTokens("Upgrade").contains(Self.spdy.lowercased()) else {
-      return .refused(
-        .text("this container engine's streams are only served over \(Self.spdy), not over \(request.header("Upgrade") ?? "")", status: 400)
-      )
+  /// - Parameters:
+  ///   - spdy: versions over SPDY, the best one first.
+  ///   - webSocket: protocols over WebSocket.
+  func agreement(spdy: [String], webSocket: [String]) -> Agreement {
+    let upgrade = request.headerTokens("Upgrade")
+    if upgrade.contains("websocket") { return webSocketAgreement(webSocket) }
+    guard upgrade.contains(Self.spdy.lowercased()) else {
+      return .refused(.text("streams are served over \(Self.spdy) and websocket, not over \(request.header("Upgrade") ?? "")", status: 400))
     }
     let offered = request.headerTokens("X-Stream-Protocol-Version")
-    if offered.isEmpty { return .version("") }
+    if offered.isEmpty { return .spdy(version: "") }
     // The client names its best one first.
-    if let version = offered.first(where: { accepted.contains($0) }) { return .version(version) }
+    if let version = offered.first(where: { spdy.contains($0) }) { return .spdy(version: version) }
+    return Self.refusal(offered, spdy)
+  }
+
+  private func webSocketAgreement(_ accepted: [String]) -> Agreement {
+    guard let key = request.header("Sec-WebSocket-Key"), request.header("Sec-WebSocket-Version") == "13" else {
+      var refusal = ServerResponse.text("a websocket needs a Sec-WebSocket-Key and Sec-WebSocket-Version 13", status: 400)
+      refusal.headers = [("Sec-WebSocket-Version", "13")]
+      return .refused(refusal)
+    }
+    let offered = request.headerTokens("Sec-WebSocket-Protocol")
+    if offered.isEmpty { return .webSocket(WebSocketProtocol(name: ""), key: key) }
+    if let name = offered.first(where: { accepted.contains($0) }) { return .webSocket(WebSocketProtocol(name: name), key: key) }
+    return Self.refusal(offered, accepted)
+  }
+
+  private static func refusal(_ offered: [String], _ accepted: [String]) -> Agreement {
     var refusal = ServerResponse.text(
       "unable to upgrade: unable to negotiate protocol: client supports \(offered), server accepts \(accepted)", status: 403)
     refusal.headers = accepted.map { ("X-Accepted-Stream-Protocol-Versions", $0) }
