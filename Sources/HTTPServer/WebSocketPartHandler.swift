@@ -12,7 +12,8 @@ final class WebSocketPartHandler: ChannelDuplexHandler {
   private static let limit = 4 << 20
 
   private var lastWrite: EventLoopFuture<Void>?
-  private var isClosing = false
+  private var peerHasClosed = false
+  private var hasSaidGoodbye = false
 
   /// Adds it with the codec that it needs.
   static func add(to pipeline: ChannelPipeline.SynchronousOperations, after bytes: BytePartHandler) throws {
@@ -24,7 +25,7 @@ final class WebSocketPartHandler: ChannelDuplexHandler {
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    guard !isClosing else { return }
+    guard !peerHasClosed else { return }
     let frame = unwrapInboundIn(data)
     switch frame.opcode {
     case .text, .binary:
@@ -32,8 +33,9 @@ final class WebSocketPartHandler: ChannelDuplexHandler {
         wrapInboundOut(.message(WebSocketMessage(isText: frame.opcode == .text, bytes: Array(frame.unmaskedData.readableBytesView)))))
     case .ping: send(.pong, frame.unmaskedData, context, nil)
     case .connectionClose:
-      isClosing = true
+      peerHasClosed = true
       let channel = context.channel
+      guard !hasSaidGoodbye else { return channel.close(promise: nil) }
       let farewell = context.eventLoop.makePromise(of: Void.self)
       farewell.futureResult.whenComplete { _ in channel.close(promise: nil) }
       send(.connectionClose, frame.unmaskedData, context, farewell)
@@ -46,6 +48,7 @@ final class WebSocketPartHandler: ChannelDuplexHandler {
     case .message(let message):
       send(message.isText ? .text : .binary, ByteBuffer(bytes: message.bytes), context, promise)
     case .endOfMessages:
+      hasSaidGoodbye = true
       // 1000: all went well.
       send(.connectionClose, ByteBuffer(integer: UInt16(1000)), context, promise)
     case .report(let event): event.happen(after: lastWrite, promise)

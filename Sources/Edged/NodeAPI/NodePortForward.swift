@@ -48,6 +48,9 @@ struct NodePortForward: Sendable {
     }
   }
 
+  /// Two streams each, whose numbers have to fit into a byte, or into a character behind `0`.
+  private static let portLimit = 100
+
   /// The ports that WebSocket clients name beforehand.
   static func ports(_ request: ServerRequest) throws(ServerError) -> [Int32] {
     guard request.headerTokens("Upgrade").contains("websocket") else { return [] }
@@ -64,6 +67,7 @@ struct NodePortForward: Sendable {
         ports.append(Int32(port))
       }
     }
+    guard ports.count <= portLimit else { throw .badRequest("\(ports.count) ports at once are too many; at most \(portLimit)") }
     return ports
   }
 }

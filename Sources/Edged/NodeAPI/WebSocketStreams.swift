@@ -6,7 +6,7 @@ import HTTPServer
 struct WebSocketProtocol: Sendable, Hashable {
   /// Kubernetes' name for it; empty: the client named none.
   var name: String
-  /// Messages are texts: a digit, and base64 behind it.
+  /// Messages are texts: a character, `0` for the first stream, and base64 behind it.
   var isBase64: Bool { name.contains("base64.") }
   /// The client can end a stream of its own.
   var endsStreams: Bool { name.hasPrefix("v5.") }
@@ -23,7 +23,7 @@ struct WebSocketProtocol: Sendable, Hashable {
   func decode(_ message: WebSocketMessage) -> (stream: Int, bytes: [UInt8])? {
     guard let first = message.bytes.first else { return nil }
     guard isBase64 else { return (Int(first), Array(message.bytes.dropFirst())) }
-    guard (0x30...0x39).contains(first), let data = Data(base64Encoded: Data(message.bytes.dropFirst())) else { return nil }
+    guard first >= 0x30, let data = Data(base64Encoded: Data(message.bytes.dropFirst())) else { return nil }
     return (Int(first - 0x30), Array(data))
   }
 
