@@ -44,6 +44,10 @@ public protocol ContainerRuntime: ImageService {
   /// Engines that rotate logs themselves throw `RuntimeError.unsupported`.
   func reopenContainerLog(_ id: String) async throws
 
+  /// Writes a running container's state to a new file, an archive, and lets it run on. Engines that can't throw `RuntimeError.unsupported`.
+  /// - Parameter timeout: nil: the engine's own limit.
+  func checkpoint(_ id: String, to file: String, timeout: Duration?) async throws
+
   /// Runs a command in a container and waits for it.
   /// - Parameter timeout: nil waits for ever; when it passes, `RuntimeError.Code.deadlineExceeded` is thrown.
   func execSync(_ id: String, command: [String], timeout: Duration?) async throws -> ExecResult

@@ -62,6 +62,7 @@ final class GarbageScriptedRuntime: ContainerRuntime {
   func stopContainer(_ id: String, gracePeriod: Int64) async throws { throw unsupported() }
   func containerStatus(_ id: String) async throws -> CRIContainerStatus { throw unsupported() }
   func updateContainerResources(_ id: String, _ resources: CRILinuxContainerResources) async throws { throw unsupported() }
+  func checkpoint(_ id: String, to file: String, timeout: Duration?) async throws { throw unsupported() }
   func reopenContainerLog(_ id: String) async throws { throw unsupported() }
   func execSync(_ id: String, command: [String], timeout: Duration?) async throws -> ExecResult { throw unsupported() }
   func exec(_ id: String, command: [String], options: StreamOptions) async throws -> any StreamSession { throw unsupported() }

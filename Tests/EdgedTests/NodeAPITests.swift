@@ -361,6 +361,19 @@ import YAML
     func closeWrite() async throws { end.finish() }
   }
 
+  @Test func aStreamOnWhichNothingMovesEnds() async throws {
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    var sockets: [Int32] = [0, 0]
+    try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &sockets) == 0)
+    try await StreamConnection.with(socket: sockets[0], on: group) { client in
+      let (_, end) = AsyncStream<Void>.makeStream()
+      let idle = IdleClock(timeout: .milliseconds(50))
+      await StreamSplice(client: client, server: SilentServer(end: end), idle: idle, endsWithClient: true).run()
+    }
+    close(sockets[1])
+    try await group.shutdownGracefully()
+  }
+
   @Test func aStreamEndsWithItsClientIfThatIsGoneThen() async throws {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     for endsWithClient in [true, false] {

@@ -25,6 +25,8 @@ public struct NodePaths: Sendable, Hashable {
   /// Holds one file of 8 hex digits per start of the container: its termination message.
   public func containerDirectory(_ container: String, podUID: String) -> String { "\(pod(podUID))/containers/\(container)" }
   public func etcHosts(podUID: String) -> String { "\(pod(podUID))/etc-hosts" }
+  /// Archives of containers' states, which hold all of their memory.
+  public var checkpoints: String { root + "/checkpoints" }
   /// Profiles of `securityContext.seccompProfile.localhostProfile` are below.
   public var seccomp: String { root + "/seccomp" }
   /// `<podLogs>/<namespace>_<name>_<uid>`

@@ -2,6 +2,7 @@ import HTTPServer
 import KubernetesAPI
 import Logging
 import Runtime
+import YAML
 
 /// Commands in containers, and containers' own streams.
 struct NodeCommands: Sendable {
@@ -87,12 +88,26 @@ struct NodeCommands: Sendable {
     return ServerResponse(contentType: "application/json", body: .bytes(result.stdout + result.stderr))
   }
 
-  /// Checkpoints are for engines that make them; neither of ours is asked to.
+  /// Writes a container's state to a file on the node and names that.
   func checkpoint(_ request: ServerRequest) async throws -> ServerResponse {
     let node = try node()
     let pod = try await node.pod(request)
-    let container = request.parameters["container"] ?? ""
-    guard pod.containerTerminals[container] != nil else { throw ServerError.notFound("container \(container) does not exist") }
-    throw ServerError.notFound("containers can't be checkpointed on this node")
+    let name = request.parameters["container"] ?? ""
+    guard pod.containerTerminals[name] != nil else { throw ServerError.notFound("container \(name) does not exist") }
+    var timeout: Duration?
+    if let text = request.queryValue("timeout") {
+      guard let seconds = UInt32(text) else { throw ServerError.notFound("cannot parse value of timeout parameter \"\(text)\"") }
+      timeout = .seconds(Int64(seconds))
+    }
+    let container = try await node.runningContainer(request, of: pod)
+    let folder = node.operations.paths.checkpoints
+    _ = try FileSystem.makeDirectories(folder, mode: 0o700)
+    let file = "\(folder)/checkpoint-\(pod.name)_\(pod.namespace)-\(name)-\(Timestamp.now).tar"
+    do {
+      try await node.runtime.checkpoint(container.id, to: file, timeout: timeout)
+    } catch let error as RuntimeError where error.code == .unsupported {
+      throw ServerError.notFound("this container engine makes no checkpoints: \(error.message)")
+    }
+    return .json(JSONValue.object([.init("items", .array([.string(file)]))]).jsonBytes())
   }
 }

@@ -48,6 +48,15 @@ extension CRIRuntime {
     let _: CRIEmpty = try await call("UpdateContainerResources", request)
   }
 
+  public func checkpoint(_ id: String, to file: String, timeout: Duration?) async throws {
+    var request = CRICheckpointContainerRequest()
+    request.containerID = id
+    request.location = file
+    request.timeout = timeout?.components.seconds ?? 0
+    // The engine may take long over much memory; who asked can leave.
+    let _: CRICheckpointContainerResponse = try await call(.runtime, "CheckpointContainer", request, timeout: nil)
+  }
+
   public func reopenContainerLog(_ id: String) async throws {
     var request = CRIReopenContainerLogRequest()
     request.containerID = id

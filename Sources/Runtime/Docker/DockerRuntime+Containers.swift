@@ -81,6 +81,10 @@ extension DockerRuntime {
     try await api.send(operation, "POST", "/containers/\(container.id)/update", body: DockerResources(resources))
   }
 
+  public func checkpoint(_ id: String, to file: String, timeout: Duration?) async throws {
+    throw RuntimeError(.unsupported, operation: "CheckpointContainer", message: "Docker makes checkpoints only for itself")
+  }
+
   public func reopenContainerLog(_ id: String) async throws {
     throw RuntimeError(
       .unsupported, operation: "ReopenContainerLog", message: "Docker rotates logs itself, by its options max-size and max-file")
