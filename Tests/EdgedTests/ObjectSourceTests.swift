@@ -241,19 +241,20 @@ import Testing
 
   @Test func tokensAreKeptUntilTheyAreDue() async throws {
     try await ObjectTestStore.run { store in
-      let clock = Mutex(Timestamp(seconds: 1_800_000_000))
-      let start = clock.withLock { $0 }
+      let begin = Moment(wall: Timestamp(seconds: 1_800_000_000), instant: .now)
+      let (start, instant) = (begin.wall, begin.instant)
+      let clock = Mutex(begin)
       let lines = ObjectTestLog.Lines()
       let tokens = ServiceAccountTokens(
         client: store.client, deadline: .seconds(20), logger: ObjectTestLog.logger(lines), now: { clock.withLock { $0 } },
         jitter: { .seconds(10) })
       let request = try request(pod("containers: []"))
       func text() async throws -> String? { try await tokens.token(request).get().text }
-      func pass(_ seconds: Int64) { clock.withLock { $0 = start + .seconds(seconds) } }
+      func pass(_ seconds: Int64) { clock.withLock { $0 = Moment(wall: start + .seconds(seconds), instant: instant + .seconds(seconds)) } }
 
       store.state.withLock { $0.tokens = [objectToken("t0k-one", expires: start + .seconds(3600))] }
       #expect(try await text() == "t0k-one")
-      #expect(tokens.nextRefresh(of: "u-1") == start + .seconds(2870))
+      #expect(tokens.nextRefresh(of: "u-1") == instant + .seconds(2870))
       #expect(tokens.nextRefresh(of: "u-2") == nil)
       store.state.withLock { $0.tokens = [objectToken("t0k-two", expires: start + .seconds(2870 + 3600))] }
       pass(2869)
@@ -266,12 +267,12 @@ import Testing
       store.fail("shop/serviceaccounttoken/default", MetadataError(.offline, "the cloud is away"))
       pass(6000)
       #expect(try await text() == "t0k-two")
-      #expect(tokens.nextRefresh(of: "u-1") == start + .seconds(6030))
+      #expect(tokens.nextRefresh(of: "u-1") == instant + .seconds(6030))
       #expect(try await text() == "t0k-two")
       #expect(store.requests.count == 3)
       pass(6030)
       #expect(try await text() == "t0k-two")
-      #expect(tokens.nextRefresh(of: "u-1") == start + .seconds(6090))
+      #expect(tokens.nextRefresh(of: "u-1") == instant + .seconds(6090))
       pass(90_000)
       #expect(try await text() == "t0k-two")
       #expect(lines.all.withLock { $0 }.count == 1)
@@ -281,7 +282,7 @@ import Testing
       store.state.withLock { $0.tokens = [objectToken("t0k-three", expires: start + .seconds(400_000), lifetime: 310_000)] }
       #expect(try await text() == "t0k-three")
       // Of a long life no more than a day is used.
-      #expect(tokens.nextRefresh(of: "u-1") == start + .seconds(90_000 + 86_400 - 10))
+      #expect(tokens.nextRefresh(of: "u-1") == instant + .seconds(90_000 + 86_400 - 10))
       #expect(tokens.connected() == [])
       #expect(!lines.all.withLock { "\($0)" }.contains("t0k-"))
       let token = try await tokens.token(request).get()
@@ -290,6 +291,38 @@ import Testing
       #expect(!printed.contains("t0k-"))
       tokens.forget(podUID: "u-1")
       #expect(tokens.nextRefresh(of: "u-1") == nil)
+    }
+  }
+
+  @Test func tokensAreRenewedInTimeThoughTheClockIsSet() async throws {
+    try await ObjectTestStore.run { store in
+      // The node came up with its clock an hour fast, and without a cloud.
+      let begin = Moment(wall: Timestamp(seconds: 1_800_003_600), instant: .now)
+      let clock = Mutex(begin)
+      let tokens = ServiceAccountTokens(
+        client: store.client, deadline: .seconds(20), logger: Logger(label: "test"), now: { clock.withLock { $0 } }, jitter: { .zero })
+      let request = try request(pod("containers: []"))
+      func text() async throws -> String? { try await tokens.token(request).get().text }
+      func pass(_ seconds: Int64, hasBeenSetBack: Bool) {
+        let wall = begin.wall + .seconds(seconds - (hasBeenSetBack ? 3600 : 0))
+        clock.withLock { $0 = Moment(wall: wall, instant: begin.instant + .seconds(seconds)) }
+      }
+      store.state.withLock { $0.tokens = [objectToken("one", expires: Timestamp(seconds: 1_800_003_600))] }
+      #expect(try await text() == "one")
+      // By that clock it is over already; it is asked for again, but not at once.
+      #expect(tokens.nextRefresh(of: "u-1") == begin.instant + .seconds(30))
+      store.fail("shop/serviceaccounttoken/default", MetadataError(.offline, "the cloud is away"))
+      pass(30, hasBeenSetBack: false)
+      #expect(try await text() == "one")
+      // The clock is right now: the token is good for a long time, and is due in time.
+      pass(31, hasBeenSetBack: true)
+      #expect(tokens.nextRefresh(of: "u-1") == begin.instant + .seconds(2880))
+      store.fail("shop/serviceaccounttoken/default", nil)
+      store.state.withLock { $0.tokens = [objectToken("two", expires: Timestamp(seconds: 1_800_006_500))] }
+      pass(2879, hasBeenSetBack: true)
+      #expect(try await text() == "one")
+      pass(2880, hasBeenSetBack: true)
+      #expect(try await text() == "two")
     }
   }
 

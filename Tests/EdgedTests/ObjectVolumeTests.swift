@@ -301,8 +301,9 @@ import YAML
       #expect(await wakes.next() == "u-1")
       let second = await scene.operations.refreshVolumes(pod, try running(), after: first)
       #expect(try volumeText(path) == "two")
-      #expect(second.nextLook.map { $0 > .now + .seconds(2000) && $0 < .now + .seconds(2881) } == true)
-      #expect(second.nextLook == scene.objects.nextRefresh(of: "u-1"))
+      #expect(scene.objects.nextRefresh(of: "u-1").map { $0 > .now + .seconds(2000) && $0 < .now + .seconds(2881) } == true)
+      // Long before, as the clock may be set.
+      #expect(second.nextLook.map { $0 > .now + .seconds(200) && $0 <= .now + .seconds(300) } == true)
       scene.objects.forget(podUID: "u-1")
       #expect(scene.objects.nextRefresh(of: "u-1") == nil)
     }

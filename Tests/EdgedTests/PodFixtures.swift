@@ -7,6 +7,8 @@ import Testing
 /// Pods and records for tests of the rules; times are seconds after an arbitrary start.
 enum Fixture {
   static let start = Timestamp(seconds: 1_000_000)
+  /// The instant at `start`.
+  static let instant = ContinuousClock.now
 
   static func pod(
     _ containers: [String] = ["web"], initial: [Container] = [], policy: RestartPolicy? = nil, hostNetwork: Bool? = nil
@@ -63,10 +65,15 @@ enum Fixture {
     return record
   }
 
+  /// So many seconds after `start`, with the wall clock set by so many.
+  static func moment(_ seconds: Int64, clockSetBy offset: Int64 = 0) -> Moment {
+    Moment(wall: start + .seconds(seconds + offset), instant: instant + .seconds(seconds))
+  }
+
   static func plan(
     _ pod: Pod, _ record: PodRecord, probes: [String: ProbeVerdict] = [:], backoff: CrashLoopBackoff = CrashLoopBackoff(),
     at seconds: Int64 = 100
   ) -> PodPlan {
-    PodPlanner.plan(PodFacts(pod: pod, record: record, probes: probes, backoff: backoff, now: start + .seconds(seconds)))
+    PodPlanner.plan(PodFacts(pod: pod, record: record, probes: probes, backoff: backoff, now: instant + .seconds(seconds)))
   }
 }

@@ -117,41 +117,68 @@ import Testing
     let first = Fixture.record([try Fixture.container("web", .containerExited, exit: 1, finished: 100)])
     #expect(Fixture.plan(pod, first, backoff: backoff, at: 100).start == [0])
 
-    let start = Fixture.start
-    backoff.noteRestart(of: pod.spec.containers[0], lastFinished: start + .seconds(100), now: start + .seconds(100))
+    backoff.noteEnds(in: first, now: Fixture.moment(100))
+    backoff.noteRestart(of: pod.spec.containers[0], now: Fixture.moment(100).instant)
     let second = Fixture.record([try Fixture.container("web", .containerExited, exit: 1, number: 1, finished: 103)])
+    backoff.noteEnds(in: second, now: Fixture.moment(104))
     let held = Fixture.plan(pod, second, backoff: backoff, at: 104)
     #expect(held.isEmpty)
-    #expect(held.wakeAt == start + .seconds(113))
+    #expect(held.wakeAt == Fixture.moment(113).instant)
     #expect(held.heldBack["web"]?.reason == "CrashLoopBackOff")
     #expect(held.heldBack["web"]?.message == "back-off 10s restarting failed container=web pod=shop_default(u1)")
     #expect(Fixture.plan(pod, second, backoff: backoff, at: 113).start == [0])
   }
 
-  @Test func theBackOffDoublesToItsCapAndIsForgotten() {
-    let container = Container(name: "web", image: "busybox")
-    var backoff = CrashLoopBackoff()
-    var now = Fixture.start
-    var delays: [Int64] = []
-    for _ in 0..<7 {
-      backoff.noteRestart(of: container, lastFinished: now, now: now)
-      guard let wait = backoff.wait(for: container, lastFinished: now, now: now) else { break }
-      delays.append(wait.delay.components.seconds)
-      now = wait.until
-    }
-    #expect(delays == [10, 20, 40, 80, 160, 300, 300])
-    let later = now + .seconds(601)
-    #expect(backoff.wait(for: container, lastFinished: later, now: later) == nil)
-    var changed = container
-    changed.image = "busybox:2"
-    #expect(backoff.wait(for: changed, lastFinished: now, now: now) == nil)
+  private static let web = Container(name: "web", image: "busybox")
+
+  /// The container's nth instance, ended so many seconds after the start.
+  private static func ended(_ number: Int, at seconds: Int64) throws -> PodRecord {
+    Fixture.record([try Fixture.container("web", .containerExited, exit: 1, number: number, finished: seconds)])
   }
 
-  @Test func aLowerCapHolds() {
-    let container = Container(name: "web", image: "busybox")
+  @Test func theBackOffDoublesToItsCapAndIsForgotten() throws {
+    let container = Self.web
+    var backoff = CrashLoopBackoff()
+    var now: Int64 = 0
+    var delays: [Int64] = []
+    for number in 0..<7 {
+      backoff.noteEnds(in: try Self.ended(2 * number, at: now), now: Fixture.moment(now))
+      backoff.noteRestart(of: container, now: Fixture.moment(now).instant)
+      backoff.noteEnds(in: try Self.ended(2 * number + 1, at: now), now: Fixture.moment(now))
+      guard let wait = backoff.wait(for: container, now: Fixture.moment(now).instant) else { break }
+      delays.append(wait.delay.components.seconds)
+      now += wait.delay.components.seconds
+      #expect(wait.until == Fixture.moment(now).instant)
+    }
+    #expect(delays == [10, 20, 40, 80, 160, 300, 300])
+    var changed = container
+    changed.image = "busybox:2"
+    #expect(backoff.wait(for: changed, now: Fixture.moment(now).instant) == nil)
+    backoff.noteEnds(in: try Self.ended(20, at: now + 601), now: Fixture.moment(now + 601))
+    #expect(backoff.wait(for: container, now: Fixture.moment(now + 601).instant) == nil)
+  }
+
+  @Test func aLowerCapHolds() throws {
     var backoff = CrashLoopBackoff(cap: .seconds(15))
-    backoff.noteRestart(of: container, lastFinished: Fixture.start, now: Fixture.start)
-    backoff.noteRestart(of: container, lastFinished: Fixture.start, now: Fixture.start)
-    #expect(backoff.wait(for: container, lastFinished: Fixture.start, now: Fixture.start)?.delay == .seconds(15))
+    backoff.noteRestart(of: Self.web, now: Fixture.instant)
+    backoff.noteRestart(of: Self.web, now: Fixture.instant)
+    backoff.noteEnds(in: try Self.ended(1, at: 0), now: Fixture.moment(0))
+    #expect(backoff.wait(for: Self.web, now: Fixture.instant)?.delay == .seconds(15))
+  }
+
+  @Test(arguments: [-86_400, -600, 600, 86_400] as [Int64])
+  func aClockThatIsSetNeitherLengthensNorSkipsTheWait(offset: Int64) throws {
+    var backoff = CrashLoopBackoff()
+    backoff.noteEnds(in: try Self.ended(0, at: 0), now: Fixture.moment(0))
+    backoff.noteRestart(of: Self.web, now: Fixture.instant)
+    let second = try Self.ended(1, at: 3)
+    backoff.noteEnds(in: second, now: Fixture.moment(4))
+    backoff.noteEnds(in: second, now: Fixture.moment(5, clockSetBy: offset))
+    #expect(backoff.wait(for: Self.web, now: Fixture.moment(12).instant)?.until == Fixture.moment(13).instant)
+    #expect(backoff.wait(for: Self.web, now: Fixture.moment(13).instant) == nil)
+    backoff.noteRestart(of: Self.web, now: Fixture.moment(13).instant)
+    // An end in the future by a clock that is slow: it was just now.
+    backoff.noteEnds(in: try Self.ended(2, at: 1000), now: Fixture.moment(20))
+    #expect(backoff.wait(for: Self.web, now: Fixture.moment(20).instant)?.until == Fixture.moment(40).instant)
   }
 }

@@ -141,6 +141,25 @@ import Testing
     }
   }
 
+  /// An engine may finish what a dead agent asked for when the living one has already looked around.
+  @Test func aSandboxThatNobodyWishesForIsRemovedSoonAfterItStarts() async throws {
+    try await Agent.with(.docker) { agent in
+      try agent.writePod("first", Manifest.sleeper)
+      try await agent.waitUntilReady("first")
+      let labels = [
+        "io.kubernetes.pod.uid=0-1", "io.kubernetes.pod.name=lost", "io.kubernetes.pod.namespace=default",
+        "io.kubernetes.docker.type=podsandbox",
+      ]
+      let id = try await agent.engine.docker(
+        arguments: ["run", "-d"] + labels.flatMap { ["--label", $0] } + ["busybox:1.36", "sleep", "1000000"])
+      #expect(try await agent.engine.containers(ofPod: "0-1") == id.trimmingLines())
+      _ = try await eventually("the sandbox is gone", within: .seconds(60)) {
+        try await agent.engine.containers(ofPod: "0-1").isEmpty ? true : nil
+      }
+      try await agent.waitUntilReady("first")
+    }
+  }
+
   private static let mount = "volumeMounts: [{name: ram, mountPath: /ram}]"
   private static let volume = "volumes: [{name: ram, emptyDir: {medium: Memory, sizeLimit: 1Mi}}]"
 

@@ -17,9 +17,9 @@ public struct ImageError: Error, Sendable, Hashable, CustomStringConvertible {
   /// The container's waiting message.
   public let message: String
   /// When the next pull is allowed; nil if time alone doesn't help.
-  public let retryAt: Timestamp?
+  public let retryAt: ContinuousClock.Instant?
 
-  public init(_ reason: Reason, _ message: String, retryAt: Timestamp? = nil) {
+  public init(_ reason: Reason, _ message: String, retryAt: ContinuousClock.Instant? = nil) {
     self.reason = reason
     self.message = message
     self.retryAt = retryAt

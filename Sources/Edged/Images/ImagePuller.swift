@@ -108,7 +108,7 @@ extension ImagePuller {
     if let wait = backOff.wait(request.backOffKey, now: clock()) {
       let message = "Back-off pulling image \"\(request.written)\""
       record(request, .normal, "BackOff", message)
-      throw ImageError(.imagePullBackOff, "\(message): \(wait.error)", retryAt: wallTime(of: wait.until))
+      throw ImageError(.imagePullBackOff, "\(message): \(wait.error)", retryAt: wait.until)
     }
     record(request, .normal, "Pulling", "Pulling image \"\(request.written)\"")
     let askedAt = clock()
@@ -194,14 +194,12 @@ extension ImagePuller {
       message = "image pull failed for \(request.written) because \(meaning)\(text.dropFirst(known.rawValue.count))"
     }
     let next = backOff.fail(request.backOffKey, error: "\(reason.rawValue): \(message)", now: clock())
-    return ImageError(reason, message, retryAt: wallTime(of: next))
+    return ImageError(reason, message, retryAt: next)
   }
 
   private func record(_ request: Request, _ type: EventType, _ reason: String, _ message: String) {
     events.record(request.pod, fieldPath: request.fieldPath, type, reason: reason, message: message)
   }
-
-  private func wallTime(of instant: ContinuousClock.Instant) -> Timestamp { .now + (instant - clock()) }
 
   private static func rethrowCancellation(_ error: any Error) throws {
     if error is CancellationError || Task.isCancelled { throw CancellationError() }

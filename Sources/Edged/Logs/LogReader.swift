@@ -172,21 +172,49 @@ extension LogReader {
 
     /// The file that the engine wrote after this one. A slow reader may be behind by more than one rotation.
     private mutating func successor(of status: FileStatus) throws -> LogFile? {
-      let current = try FileSystem.status(file.path)
-      if let current, current.isSame(as: status) { return nil }
-      let rotated = try LogDirectory.rotated(of: file.path)
-      // Neither is there under its old name nor under a new one: somebody removed the log.
-      if current == nil, rotated.isEmpty { hasEnded = true }
-      let files = try (rotated + [file.path]).compactMap { path in try FileSystem.status(path).map { (path: path, status: $0) } }
-      let mine = files.firstIndex { $0.status.isSame(as: status) }
-      for (index, other) in files.enumerated() where !other.path.hasSuffix(".gz") && other.status.kind == .file {
-        // A file that was removed or compressed meanwhile has no place among the others; its time tells.
-        let isLater = mine.map { index > $0 } ?? (other.path == file.path || other.status.modified > status.modified)
-        guard isLater, other.status.size > 0 || hasEnded else { continue }
-        // It may be renamed or compressed at this very moment: whatever happens to it wakes the reader again.
-        return try? LogFile(path: other.path, namedLike: file.path, isGuarded: isGuarded)
+      if let current = try FileSystem.status(file.path), current.isSame(as: status) { return nil }
+      while true {
+        let files = try files()
+        // Neither is there under its old name nor under a new one: somebody removed the log.
+        if files.isEmpty { hasEnded = true }
+        let mine = files.firstIndex { $0.status.isSame(as: status) }
+        let next = files.enumerated().first { index, other in
+          guard !other.path.hasSuffix(".gz"), other.status.kind == .file, other.status.size > 0 || hasEnded else { return false }
+          // A file that was removed or compressed meanwhile has no place among the others; its time tells.
+          return mine.map { index > $0 } ?? (other.path == file.path || other.status.modified > status.modified)
+        }
+        guard let next = next?.element else { return nil }
+        if let opened = try? LogFile(path: next.path, namedLike: file.path, isGuarded: isGuarded) {
+          if try opened.status().isSame(as: next.status) { return opened }
+        } else if let there = try FileSystem.status(next.path), there.isSame(as: next.status) {
+          return nil
+        }
+        // It was renamed or compressed at this very moment.
       }
-      return nil
+    }
+
+    /// The log and its rotated files, the oldest first, as they all were at one moment: a rotation while they are looked at would
+    /// hide one of them.
+    private func files() throws(FileError) -> [Place] {
+      var files = try places()
+      while true {
+        let again = try places()
+        if again.elementsEqual(files, by: { $0.path == $1.path && $0.status.isSame(as: $1.status) }) { return again }
+        files = again
+      }
+    }
+
+    private func places() throws(FileError) -> [Place] {
+      var places: [Place] = []
+      for path in try LogDirectory.rotated(of: file.path) + [file.path] {
+        if let status = try FileSystem.status(path) { places.append(Place(path: path, status: status)) }
+      }
+      return places
+    }
+
+    private struct Place {
+      var path: String
+      var status: FileStatus
     }
 
     private mutating func waitForMore() async throws {

@@ -82,7 +82,7 @@ final class PodObjectSource: Sendable {
   func revision(of podUID: String) -> Int { cache.withLock { $0.revision(of: podUID) } }
 
   /// When a token of that pod is to be renewed; nil if it has none.
-  func nextRefresh(of podUID: String) -> Timestamp? { tokens?.nextRefresh(of: podUID) }
+  func nextRefresh(of podUID: String) -> ContinuousClock.Instant? { tokens?.nextRefresh(of: podUID) }
 
   /// The pod has ended: what only it referred to isn't needed any more.
   func forget(podUID: String) {

@@ -38,10 +38,13 @@ final class ServiceAccountTokens: Sendable {
 
   private struct Kept {
     var token: ServiceAccountToken?
-    /// When the token is to be asked for again.
-    var nextAttempt: Timestamp
+    /// However due the token is, it is not asked for again before.
+    var notBefore: ContinuousClock.Instant
     /// How often in a row no better token could be had.
     var failures = 0
+
+    /// When the token is to be asked for again, unless the wall clock is set meanwhile.
+    func due(at now: Moment) -> ContinuousClock.Instant { max(notBefore, token.map { now.instant(of: $0.refreshAt) } ?? notBefore) }
   }
 
   private static let longestJitter = 10.0
@@ -49,13 +52,13 @@ final class ServiceAccountTokens: Sendable {
   private let client: MetadataClient
   private let deadline: Duration
   private let logger: Logger
-  private let now: @Sendable () -> Timestamp
+  private let now: @Sendable () -> Moment
   private let jitter: @Sendable () -> Duration
   private let kept = Mutex<[Request: Kept]>([:])
 
   /// - Parameter jitter: how much earlier than needed a token is renewed.
   init(
-    client: MetadataClient, deadline: Duration, logger: Logger, now: @escaping @Sendable () -> Timestamp = { .now },
+    client: MetadataClient, deadline: Duration, logger: Logger, now: @escaping @Sendable () -> Moment = { .now },
     jitter: @escaping @Sendable () -> Duration = { .seconds(Double.random(in: 0...longestJitter)) }
   ) {
     self.client = client
@@ -70,16 +73,16 @@ final class ServiceAccountTokens: Sendable {
   /// - Throws: `CancellationError`.
   func token(_ request: Request) async throws -> Result<ServiceAccountToken, ObjectAbsence> {
     let before = kept.withLock { $0[request] }
-    let time = now()
-    if let before, let token = before.token, time < before.nextAttempt { return .success(token) }
+    let now = now()
+    if let before, let token = before.token, now.instant < before.due(at: now) { return .success(token) }
     let failures = (before?.failures ?? 0) + 1
-    var next = Kept(token: before?.token, nextAttempt: time + Self.delay(failures), failures: failures)
+    var next = Kept(token: before?.token, notBefore: now.instant + Self.delay(failures), failures: failures)
     do throws(ObjectAbsence) {
       let token = try await fetch(request)
       next.token = token
       // A token that is due again at once, because a clock is wrong perhaps, is no reason for haste.
-      if token.refreshAt > time {
-        next.nextAttempt = token.refreshAt
+      if token.refreshAt > now.wall {
+        next.notBefore = now.instant
         next.failures = 0
       }
       keep(next, for: request)
@@ -100,9 +103,10 @@ final class ServiceAccountTokens: Sendable {
     }
   }
 
-  /// When a token of that pod is to be renewed next; nil if it has none.
-  func nextRefresh(of podUID: String) -> Timestamp? {
-    kept.withLock { kept in kept.filter { $0.key.podUID == podUID && $0.value.token != nil }.map(\.value.nextAttempt).min() }
+  /// When a token of that pod is to be renewed next, unless the wall clock is set meanwhile; nil if it has none.
+  func nextRefresh(of podUID: String) -> ContinuousClock.Instant? {
+    let now = now()
+    return kept.withLock { kept in kept.filter { $0.key.podUID == podUID && $0.value.token != nil }.map { $0.value.due(at: now) }.min() }
   }
 
   func forget(podUID: String) {
@@ -115,7 +119,7 @@ final class ServiceAccountTokens: Sendable {
     kept.withLock { kept in
       var pods: Set<String> = []
       for (request, value) in kept where value.failures > 0 {
-        kept[request]?.nextAttempt = now()
+        kept[request]?.notBefore = now().instant
         pods.insert(request.podUID)
       }
       return pods

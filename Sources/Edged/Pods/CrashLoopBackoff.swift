@@ -10,6 +10,8 @@ struct CrashLoopBackoff: Sendable, Hashable {
   /// 300 s unless configured lower (`crashLoopBackOff.maxContainerRestartPeriod`).
   var cap: Duration = .seconds(300)
   private var entries: [Key: Entry] = [:]
+  /// By container name.
+  private var ends: [String: End] = [:]
 
   private struct Key: Sendable, Hashable {
     var container: String
@@ -18,22 +20,35 @@ struct CrashLoopBackoff: Sendable, Hashable {
 
   private struct Entry: Sendable, Hashable {
     var delay: Duration
-    var updated: Timestamp
+    var updated: ContinuousClock.Instant
+  }
+
+  private struct End: Sendable, Hashable {
+    var containerID: String
+    var at: ContinuousClock.Instant
   }
 
   init(cap: Duration = .seconds(300)) { self.cap = cap }
 
-  /// Until when a container that ended at `lastFinished` waits; nil if it may start now.
-  func wait(for container: Container, lastFinished: Timestamp, now: Timestamp) -> (until: Timestamp, delay: Duration)? {
-    guard let entry = entries[key(container)], !isForgotten(entry, at: lastFinished) else { return nil }
-    let until = lastFinished + entry.delay
+  /// Notes the last ends that the engine tells. It tells them by the wall clock: what was set since they were first seen doesn't count.
+  mutating func noteEnds(in record: PodRecord, now: Moment) {
+    for name in Set(record.containers.map(\.name)) {
+      guard let ended = record.newestEnded(name), ends[name]?.containerID != ended.id else { continue }
+      ends[name] = End(containerID: ended.id, at: min(now.instant, now.instant(of: ended.finishedAt)))
+    }
+  }
+
+  /// Until when a container waits; nil if it may start now.
+  func wait(for container: Container, now: ContinuousClock.Instant) -> (until: ContinuousClock.Instant, delay: Duration)? {
+    guard let end = ends[container.name]?.at, let entry = entries[key(container)], !isForgotten(entry, at: end) else { return nil }
+    let until = end + entry.delay
     return now < until ? (until, entry.delay) : nil
   }
 
-  /// Notes that a container which ended at `lastFinished` starts again now.
-  mutating func noteRestart(of container: Container, lastFinished: Timestamp, now: Timestamp) {
+  /// Notes that a container starts again now.
+  mutating func noteRestart(of container: Container, now: ContinuousClock.Instant) {
     let key = key(container)
-    if let entry = entries[key], !isForgotten(entry, at: lastFinished) {
+    if let entry = entries[key], !isForgotten(entry, at: ends[container.name]?.at ?? now) {
       entries[key] = Entry(delay: min(entry.delay * 2, cap), updated: now)
     } else {
       entries = entries.filter { $0.key.container != container.name }
@@ -41,7 +56,7 @@ struct CrashLoopBackoff: Sendable, Hashable {
     }
   }
 
-  private func isForgotten(_ entry: Entry, at time: Timestamp) -> Bool { time - entry.updated > cap * 2 }
+  private func isForgotten(_ entry: Entry, at time: ContinuousClock.Instant) -> Bool { time - entry.updated > cap * 2 }
 
   private func key(_ container: Container) -> Key { Key(container: container.name, hash: ContainerHash.hash(of: container)) }
 

@@ -5,37 +5,39 @@ struct VolumeRefresh: Sendable, Hashable {
   /// Stands for what the files were made of; nil if they never were.
   fileprivate var inputs: Int?
   /// When a volume that failed is to be tried again.
-  fileprivate var retryAt: Timestamp?
+  fileprivate var retryAt: ContinuousClock.Instant?
   /// When to look again, if nothing happens before.
-  var nextLook: Timestamp?
+  var nextLook: ContinuousClock.Instant?
 }
 
 extension PodOperations {
+  /// Tokens are due by the wall clock, and nobody tells when that is set: so it is looked at that often.
+  private static let longestRest = Duration.seconds(300)
+
   /// Brings the files in the volumes of a running pod up to date with what they are made of. It costs next to nothing when nothing changed.
   ///
   /// A failure leaves the files as they are, is told as an event and tried again later.
   /// - Parameter last: what the call before returned.
   func refreshVolumes(_ pod: Pod, _ record: PodRecord, after last: VolumeRefresh) async -> VolumeRefresh {
     guard pod.hasVolumesOfFiles, !record.runningContainers.isEmpty else { return VolumeRefresh() }
-    let now = Timestamp.now
+    let now = ContinuousClock.now
     let tokensDue = objects.nextRefresh(of: pod.uid)
     let inputs = volumeInputs(of: pod)
     if inputs == last.inputs, [last.retryAt, tokensDue].allSatisfy({ $0.map { $0 > now } ?? true }) {
-      return VolumeRefresh(inputs: inputs, retryAt: last.retryAt, nextLook: Self.earlier(last.retryAt, tokensDue))
+      return VolumeRefresh(inputs: inputs, retryAt: last.retryAt, nextLook: nextLook(last.retryAt, of: pod))
     }
     var refresh = VolumeRefresh(inputs: inputs)
     do {
       let objects = try await objects.objects(of: pod, .volumes)
       _ = try await setUpVolumes(of: pod, addresses(of: pod, record), objects)
     } catch let error as VolumeSetUpError {
-      let delay: Duration = error.retryAt - ContinuousClock.now
-      refresh.retryAt = Timestamp.now + max(.seconds(1), delay)
+      refresh.retryAt = max(.now + .seconds(1), error.retryAt)
       if error.isNew { logger.warning("refreshing volumes failed", metadata: ["pod": "\(pod.fullName)", "error": "\(error)"]) }
     } catch {
       if Task.isCancelled { return last }
       refresh.retryAt = .now + .seconds(10)
     }
-    refresh.nextLook = Self.earlier(refresh.retryAt, objects.nextRefresh(of: pod.uid))
+    refresh.nextLook = nextLook(refresh.retryAt, of: pod)
     return refresh
   }
 
@@ -50,7 +52,10 @@ extension PodOperations {
     return hasher.finalize()
   }
 
-  private static func earlier(_ a: Timestamp?, _ b: Timestamp?) -> Timestamp? { [a, b].compactMap { $0 }.min() }
+  private func nextLook(_ retryAt: ContinuousClock.Instant?, of pod: Pod) -> ContinuousClock.Instant? {
+    let tokens = objects.nextRefresh(of: pod.uid).map { min($0, .now + Self.longestRest) }
+    return [retryAt, tokens].compactMap { $0 }.min()
+  }
 }
 
 extension Pod {

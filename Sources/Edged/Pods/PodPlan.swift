@@ -29,7 +29,7 @@ struct PodPlan: Sendable, Hashable {
   /// Containers held back by crash-loop back-off and what their status says meanwhile.
   var heldBack: [String: ContainerStateWaiting] = [:]
   /// When to look again although nothing happened: the earliest end of a back-off.
-  var wakeAt: Timestamp?
+  var wakeAt: ContinuousClock.Instant?
 
   /// True if nothing is to be done now.
   var isEmpty: Bool {
@@ -47,7 +47,7 @@ struct PodFacts: Sendable {
   /// By container name, of the container's newest instance.
   var probes: [String: ProbeVerdict] = [:]
   var backoff = CrashLoopBackoff()
-  var now: Timestamp
+  var now: ContinuousClock.Instant
 }
 
 /// What probes say of a running container, as far as it decides over its life.

@@ -122,9 +122,9 @@ enum PodPlanner {
   /// Takes containers out of the plan whose crash-loop back-off has not passed.
   private static func holdBack(_ plan: inout PodPlan, _ facts: PodFacts) {
     func isDue(_ container: Container) -> Bool {
-      guard let record = facts.record.newestEnded(container.name),
-        let wait = facts.backoff.wait(for: container, lastFinished: record.finishedAt, now: facts.now)
-      else { return true }
+      guard facts.record.newestEnded(container.name) != nil, let wait = facts.backoff.wait(for: container, now: facts.now) else {
+        return true
+      }
       plan.heldBack[container.name] = ContainerStateWaiting(
         reason: "CrashLoopBackOff",
         message: CrashLoopBackoff.message(delay: wait.delay, container: container.name, pod: facts.pod))

@@ -26,7 +26,7 @@ actor PodWorker {
   var status: PodStatus
   var terminationMessages: [String: String] = [:]
   private var heldBack: [String: ContainerStateWaiting] = [:]
-  private var nextLook: Timestamp?
+  private var nextLook: ContinuousClock.Instant?
   private var volumeRefresh = VolumeRefresh()
   /// Stands for what the pod refers to as it was when starts failed.
   private var objectsRevision = 0
@@ -159,13 +159,13 @@ actor PodWorker {
       if pod.isBeingDeleted { return end() }
       let record = await operations.view.record(of: uid) ?? emptyRecord
       await operations.updateProbes(pod, record)
-      let now = Timestamp.now
+      let now = Moment.now
       if let refusal {
         operations.events.record(pod, fieldPath: nil, .warning, reason: refusal.reason, message: refusal.message)
         end(reason: refusal.reason, message: refusal.statusMessage)
         return
       }
-      if let deadline = activeDeadline, deadline <= now {
+      if let deadline = activeDeadline, deadline <= now.wall {
         operations.events.record(
           pod, fieldPath: nil, .normal, reason: "DeadlineExceeded",
           message: "Pod was active on the node longer than the specified deadline")
@@ -174,10 +174,11 @@ actor PodWorker {
           message: "Pod was active on the node longer than the specified deadline")
         return
       }
+      backoff.noteEnds(in: record, now: now)
       let plan = PodPlanner.plan(
-        PodFacts(pod: pod, record: record, probes: operations.verdicts(pod, record), backoff: backoff, now: now))
+        PodFacts(pod: pod, record: record, probes: operations.verdicts(pod, record), backoff: backoff, now: now.instant))
       noteHeldBack(plan.heldBack)
-      publishStatus(record, now: now)
+      publishStatus(record, now: now.wall)
       if status.phase?.isTerminal == true {
         end()
         return
@@ -205,16 +206,16 @@ actor PodWorker {
   }
 
   /// The plan without what failed a moment ago and isn't to be tried again yet.
-  private func duePart(of plan: PodPlan, now: Timestamp) -> PodPlan {
+  private func duePart(of plan: PodPlan, now: Moment) -> PodPlan {
     var due = plan
     look(at: plan.wakeAt)
-    look(at: activeDeadline)
-    if plan.newSandboxAttempt != nil, let failure = sandboxFailure, failure.retryAt > now {
+    look(at: activeDeadline.map(now.instant(of:)))
+    if plan.newSandboxAttempt != nil, let failure = sandboxFailure, failure.retryAt > now.instant {
       look(at: failure.retryAt)
       return PodPlan()
     }
     func isDue(_ container: Container) -> Bool {
-      guard let failure = failures[container.name], failure.retryAt > now else { return true }
+      guard let failure = failures[container.name], failure.retryAt > now.instant else { return true }
       look(at: failure.retryAt)
       return false
     }
@@ -234,7 +235,7 @@ actor PodWorker {
     heldBack = containers
   }
 
-  private func look(at time: Timestamp?) {
+  private func look(at time: ContinuousClock.Instant?) {
     guard let time else { return }
     nextLook = min(nextLook ?? time, time)
   }
@@ -280,10 +281,7 @@ actor PodWorker {
   private func start(
     _ container: Container, _ kind: ContainerKind, _ setup: PodSetup, _ record: PodRecord, created: String?
   ) async {
-    if let ended = record.newestEnded(container.name) {
-      let newestIsEnded = record.newest(container.name)?.id == ended.id
-      backoff.noteRestart(of: container, lastFinished: newestIsEnded ? ended.finishedAt : .now, now: .now)
-    }
+    if record.newestEnded(container.name) != nil { backoff.noteRestart(of: container, now: .now) }
     do {
       if let created = record.containers.first(where: { $0.id == created }) {
         if failures[container.name] == nil, created.fits(container, setup) {

@@ -27,6 +27,11 @@ actor RuntimeView {
   private let changes: AsyncStream<String>.Continuation
   private let unconfirmedEnds: AsyncStream<String>
   private let unconfirmed: AsyncStream<String>.Continuation
+  /// What started and belongs to nobody that is known.
+  private let strangers: AsyncStream<String>
+  private let newStrangers: AsyncStream<String>.Continuation
+  /// Within that time a sandbox or container of the agent's own is known.
+  private static let acquaintance = Duration.seconds(5)
 
   /// UIDs of pods about which something new is known.
   nonisolated let changedPods: AsyncStream<String>
@@ -36,6 +41,7 @@ actor RuntimeView {
     self.logger = logger
     (changedPods, changes) = AsyncStream.makeStream()
     (unconfirmedEnds, unconfirmed) = AsyncStream.makeStream()
+    (strangers, newStrangers) = AsyncStream.makeStream()
   }
 
   // MARK: Reading
@@ -79,8 +85,10 @@ actor RuntimeView {
   func run(relistInterval: Duration) async {
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await self.confirmEnds() }
+      group.addTask { await self.meetStrangers() }
       await follow(relistInterval: relistInterval)
       unconfirmed.finish()
+      newStrangers.finish()
       changes.finish()
       for waiter in listWaiters + endWaiters.values.flatMap(\.self) { waiter.finish() }
     }
@@ -126,10 +134,9 @@ actor RuntimeView {
       isConnected = true
       disconnectedSince = nil
     case .started(let id):
-      // Containers that this agent starts are looked at by whoever starts them; this is for restarts behind our back.
-      if let uid = owners[id], let record = pods[uid]?.containers.first(where: { $0.id == id }), record.state != .running {
-        await refreshContainer(id)
-      }
+      // Containers that this agent starts are looked at by whoever starts them; this is for what starts behind our back.
+      guard let uid = owners[id] else { return _ = newStrangers.yield(id) }
+      if let record = pods[uid]?.containers.first(where: { $0.id == id }), record.state != .running { await refreshContainer(id) }
     case .outOfMemory(let id):
       if owners[id] != nil { outOfMemory.insert(id) }
     case .exited(let id, let code):
@@ -165,6 +172,17 @@ actor RuntimeView {
         try? await Task.sleep(for: delay)
         await refreshContainer(id)
         delay *= 2
+      }
+    }
+  }
+
+  /// Lists everything when something has started that nobody here asked for: an agent that died asked for it, perhaps.
+  private func meetStrangers() async {
+    for await id in strangers {
+      do { try await Task.sleep(for: Self.acquaintance) } catch { return }
+      guard owners[id] == nil else { continue }
+      do { try await relist() } catch {
+        logger.debug("asking for all containers failed", metadata: ["error": "\(error)"])
       }
     }
   }

@@ -3,11 +3,11 @@ import KubernetesAPI
 /// Why a container or a sandbox could not be started, and when to try again.
 struct StartFailure: Sendable {
   var waiting: ContainerStateWaiting
-  var retryAt: Timestamp
+  var retryAt: ContinuousClock.Instant
   /// How often it failed in a row.
   var count: Int
 
-  init(_ error: any Error, previous: StartFailure?, now: Timestamp) {
+  init(_ error: any Error, previous: StartFailure?, now: ContinuousClock.Instant) {
     count = (previous?.count ?? 0) + 1
     // 1 s, 2 s, 4 s, then every 10 s: what is wrong is seldom cured by haste, but an engine that restarts is back soon.
     let delay = min(Duration.seconds(1 << min(count - 1, 4)), .seconds(10))
@@ -23,7 +23,7 @@ struct ContainerStartError: Error, Sendable, CustomStringConvertible {
   var reason: String
   var message: String
   /// nil: the general back-off decides.
-  var retryAt: Timestamp?
+  var retryAt: ContinuousClock.Instant?
 
   var description: String { "\(reason): \(message)" }
 }

@@ -1,4 +1,3 @@
-import KubernetesAPI
 import Synchronization
 
 /// Lets one waiter sleep until it is signalled or a time has come. Signals before the wait are not lost; several count as one.
@@ -20,10 +19,10 @@ final class Wakeup: Sendable {
   }
 
   /// Returns on a signal, when `deadline` is reached, or when the task is cancelled.
-  func wait(until deadline: Timestamp?) async {
+  func wait(until deadline: ContinuousClock.Instant?) async {
     let timer = deadline.map { deadline in
       Task {
-        try await Task.sleep(for: max(.zero, deadline - .now), tolerance: .milliseconds(20))
+        try await Task.sleep(until: deadline, tolerance: .milliseconds(20), clock: .continuous)
         self.signal()
       }
     }

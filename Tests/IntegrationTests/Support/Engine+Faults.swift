@@ -9,7 +9,9 @@ extension Engine {
     try await Shell.output("ctr", ["-a", socket, "-n", "k8s.io"] + arguments)
   }
 
-  func docker(_ arguments: String...) async throws -> String { try await Shell.output("docker", ["-H", endpoint] + arguments) }
+  func docker(_ arguments: String...) async throws -> String { try await docker(arguments: arguments) }
+
+  func docker(arguments: [String]) async throws -> String { try await Shell.output("docker", ["-H", endpoint] + arguments) }
 
   /// IDs of all containers and sandboxes of a pod, or of all pods.
   func containers(ofPod uid: String?) async throws -> [String] {
