@@ -126,24 +126,30 @@ struct StreamRequest: Sendable {
     return headers
   }
 
-  private static func isHost(_ header: Header) -> Bool { header.name.lowercased() == "host" }
+  /// Whether a header says where a request goes, or which page in a browser it is from. The API server has let the client in already; to the
+  /// node it comes from this host, on which no page may look into pods.
+  private static func isOfAnotherHop(_ header: Header) -> Bool {
+    let name = header.name.lowercased()
+    return name == "host" || name == "origin" || name.hasPrefix("sec-fetch-")
+  }
 
   /// The request as it was meant, for a connection that is then used as the two sides like.
   func head(host: String) -> [UInt8] {
     var text = "\(method) \(target) HTTP/1.1\r\nHost: \(host)\r\n"
-    for header in headers where !Self.isHost(header) { text += "\(header.name): \(header.value)\r\n" }
+    for header in headers where !Self.isOfAnotherHop(header) { text += "\(header.name): \(header.value)\r\n" }
     return Array((text + "\r\n").utf8)
   }
 
   /// Headers that are about one connection, or about a body, which a GET has none of.
   private static let ofConnection: Set<String> = [
-    "host", "connection", "proxy-connection", "keep-alive", "transfer-encoding", "content-length", "te", "trailer", "upgrade", "expect",
+    "connection", "proxy-connection", "keep-alive", "transfer-encoding", "content-length", "te", "trailer", "upgrade", "expect",
     "accept-encoding",
   ]
 
   /// The headers for a GET whose answer's body is all that gets back. So the body must not be one that only the answer's headers explain.
   func headersOfGet(host: String) -> [(String, String)] {
-    [("Host", host)] + headers.filter { !Self.ofConnection.contains($0.name.lowercased()) }.map { ($0.name, $0.value) }
+    [("Host", host)]
+      + headers.filter { !Self.ofConnection.contains($0.name.lowercased()) && !Self.isOfAnotherHop($0) }.map { ($0.name, $0.value) }
       + [("accept-encoding", "identity"), ("Connection", "close")]
   }
 }

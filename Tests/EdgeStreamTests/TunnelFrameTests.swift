@@ -35,6 +35,12 @@ import Testing
     #expect(try request(#"{"url":\#(url)}"#).target == target)
   }
 
+  @Test func `which page in a browser it was from stays in the cloud`() throws {
+    let request = try request(#"{"header":{"Host":["a"],"Origin":["https://b"],"sec-fetch-site":["cross-site"],"Accept":["c"]}}"#)
+    #expect(String(decoding: request.head(host: "h:1"), as: UTF8.self) == "GET / HTTP/1.1\r\nHost: h:1\r\nAccept: c\r\n\r\n")
+    #expect(request.headersOfGet(host: "h:1").map(\.0) == ["Host", "Accept", "accept-encoding", "Connection"])
+  }
+
   @Test func `what is missing has no meaning`() throws {
     let request = try request("{}")
     #expect(request.method == "GET" && request.headers.isEmpty)

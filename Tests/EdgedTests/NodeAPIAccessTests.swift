@@ -134,6 +134,29 @@ private let networkAddress: String? = {
     }
   }
 
+  @Test func webPagesInABrowserOfThisHostAreRefused() async throws {
+    var configuration = EdgedConfiguration()
+    configuration.hostnameOverride = "Edge-1"
+    try await serving(configuration) { client, port in
+      for (header, expected) in [
+        (HTTPField("Origin", "https://example.com"), 403), (HTTPField("Origin", "null"), 403),
+        (HTTPField("Sec-Fetch-Site", "cross-site"), 403), (HTTPField("Sec-Fetch-Site", "none"), 200),
+        (HTTPField("Host", "rebound.example.com:\(port)"), 403), (HTTPField("Host", "127.0.0.1.example.com"), 403),
+        (HTTPField("Host", "localhost:\(port)"), 200), (HTTPField("Host", "edge-1"), 200), (HTTPField("Host", "[::1]:\(port)"), 200),
+      ] {
+        let answer = try await client.execute(HTTPRequest("GET", "http://127.0.0.1:\(port)/configz", headers: [header]))
+        #expect(answer.status == expected, "\(header)")
+      }
+      let exec = HTTPRequest(
+        "GET", "http://127.0.0.1:\(port)/exec/default/pod/container?command=id", headers: [HTTPField("Origin", "https://example.com")])
+      let answer = try await client.execute(exec)
+      #expect(answer.status == 403)
+      let health = try await client.execute(
+        HTTPRequest("GET", "http://127.0.0.1:\(port)/healthz/ping", headers: [HTTPField("Host", "load-balancer.example.com")]))
+      #expect(health.status == 200)
+    }
+  }
+
   @Test func newFilesCountForTheNextConnection() async throws {
     let files = try Files()
     try Self.put(try CertificateAuthority(), files)

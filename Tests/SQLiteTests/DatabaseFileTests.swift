@@ -26,6 +26,34 @@ import Testing
     #expect(error?.description.contains("version 2") == true)
   }
 
+  @Test func aNewDatabaseBeginsWithTheRowsOfAnOlderOne() throws {
+    let older = try Connection(path: scratch.file("old.db"))
+    try older.execute("CREATE TABLE meta (key TEXT, value TEXT, flavour TEXT); INSERT INTO meta VALUES ('a', '1', 'x'), ('a', '2', 'y')")
+    let inheritance = Inheritance(from: scratch.file("old.db"), tables: ["meta", "absent"])
+    func rows() throws -> [String] {
+      try DatabaseFile.open(scratch.file("new.db"), migrations, inheriting: inheritance).connection
+        .rows("SELECT key || value FROM meta ORDER BY key") { $0.text(0) }
+    }
+    #expect(try rows() == ["a1"])
+    try older.execute("INSERT INTO meta VALUES ('b', '1', 'x')")
+    #expect(try rows() == ["a1"], "only once")
+  }
+
+  @Test(arguments: ["absent.db", "damaged.db"]) func anOlderDatabaseThatCannotBeReadIsNone(name: String) throws {
+    let file = try #require(fopen(scratch.file("damaged.db"), "w"))
+    fputs(String(repeating: "no database", count: 1000), file)
+    fclose(file)
+    let opened = try DatabaseFile.open(
+      scratch.file("new.db"), migrations, inheriting: Inheritance(from: scratch.file(name), tables: ["meta"]))
+    #expect(try opened.connection.rows("SELECT key FROM meta") { $0.text(0) } == [])
+    try opened.connection.run("INSERT INTO meta VALUES ('k', 'v')")
+  }
+
+  @Test func siblingsLieBeside() {
+    #expect(DatabaseFile.sibling(of: "/var/lib/kubeedge/edgecore.db", named: "eventbus") == "/var/lib/kubeedge/eventbus.db")
+    #expect(DatabaseFile.sibling(of: "edgecore.db", named: "eventbus") == "eventbus.db")
+  }
+
   @Test func aStepThatFailsLeavesNothing() throws {
     let broken = Migrations(["CREATE TABLE a (k)", "CREATE TABLE a (k)"])
     #expect(throws: SQLiteError.self) { try DatabaseFile.open(scratch.file("a.db"), broken) }

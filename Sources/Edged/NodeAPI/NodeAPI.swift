@@ -23,7 +23,8 @@ struct NodeAPI: Sendable {
   var routes: [Route] {
     let health = NodeHealth(configuration: configuration, node: node)
     let allowsDebugging = configuration.tailoredKubeletConfig.enableDebuggingHandlers
-    let access = ClientAccess(servesOtherHosts: !configuration.tailoredKubeletConfig.tlsCertFile.isEmpty)
+    let access = ClientAccess(
+      servesOtherHosts: !configuration.tailoredKubeletConfig.tlsCertFile.isEmpty, nodeName: configuration.hostnameOverride)
     return health.routes + objectRoutes.map { Self.guarded($0, access) }
       + debuggingRoutes.map { allowsDebugging ? Self.guarded($0, access) : Self.disabled($0) }
   }
@@ -83,14 +84,14 @@ struct NodeAPI: Sendable {
     switch route.handler {
     case .respond(let handler):
       return Route(route.method, route.pattern) { request in
-        if let refusal = access.refusal(of: request.peer) { return answer(to: refusal) }
+        if let refusal = access.refusal(of: request) { return answer(to: refusal) }
         return await plainly { try await handler(request) }
       }
     case .takeOver(let handler):
       return Route(
         route.method, route.pattern,
         handler: .takeOver { request in
-          if let refusal = access.refusal(of: request.peer) { return .respond(answer(to: refusal)) }
+          if let refusal = access.refusal(of: request) { return .respond(answer(to: refusal)) }
           do { return try await handler(request) } catch { return .respond(answer(to: error)) }
         })
     }
