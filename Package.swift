@@ -21,6 +21,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -68,9 +69,21 @@ let package = Package(
       ],
       swiftSettings: strict),
     .target(
+      name: "GRPC",
+      dependencies: [
+        "Curl",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHPACK", package: "swift-nio-http2"),
+        .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
+      swiftSettings: strict),
+    .target(
       name: "Runtime",
       dependencies: [
-        "Curl", "CSeccomp", "CLinux", "SPDY",
+        "Curl", "CSeccomp", "CLinux", "GRPC", "SPDY",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
@@ -135,10 +148,22 @@ let package = Package(
         .product(name: "X509", package: "swift-certificates"),
       ],
       swiftSettings: strict),
+    .target(
+      name: "DeviceTwin",
+      dependencies: [
+        "Core", "Curl", "GRPC", "HTTPServer", "KubernetesAPI", "LocalAPI", "SQLite", "YAML",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Metrics", package: "swift-metrics"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
+      exclude: ["DMI/Protocol/dmi.proto"],
+      swiftSettings: strict),
     .executableTarget(
       name: "edgecore",
       dependencies: [
-        "CLinux", "Core", "EdgeHub", "EdgeStream", "Edged", "LocalAPI", "LocalServer", "MetaManager", "YAML",
+        "CLinux", "Core", "DeviceTwin", "EdgeHub", "EdgeStream", "Edged", "LocalAPI", "LocalServer", "MetaManager", "YAML",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict,
@@ -170,6 +195,24 @@ let package = Package(
         "HTTPServer", "Curl", "LocalAPI",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOPosix", package: "swift-nio"),
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "GRPCTests",
+      dependencies: [
+        "Curl", "GRPC",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "DeviceTwinTests",
+      dependencies: [
+        "Core", "Curl", "DeviceTwin", "GRPC", "SQLite", "YAML",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),
     .testTarget(name: "SPDYTests", dependencies: ["SPDY"], swiftSettings: strict),

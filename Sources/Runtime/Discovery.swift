@@ -1,5 +1,6 @@
 import Curl
 import FoundationEssentials
+import GRPC
 import Glibc
 
 /// Finds the container engine of this machine.

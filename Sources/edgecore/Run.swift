@@ -1,6 +1,7 @@
 import ArgumentParser
 import CLinux
 import Core
+import DeviceTwin
 import EdgeHub
 import EdgeStream
 import Edged
@@ -66,9 +67,11 @@ struct Run: ParsableCommand {
     }
     let metadata = modules.metaManager.enable ? MetadataClient(channel: channel, source: .edged) : nil
     let edged = Edged(configuration: modules.edged, channel: channel, metadata: metadata, agentVersion: Version.number) { metrics.text() }
+    let twin = DeviceTwin(
+      configuration: modules.deviceTwin, nodeName: nodeName, agentDatabase: loaded.configuration.database.dataSource, channel: channel)
     let server = LocalServer(
       socketPath: loaded.configuration.apiSocket, channel: channel, registry: registry, metrics: metrics,
-      configuration: .init(text: loaded.summary, files: loaded.files), routes: edged.routes)
+      configuration: .init(text: loaded.summary, files: loaded.files), routes: edged.routes + twin.routes)
     if modules.edged.enable {
       registry.add(edged)
     } else {
@@ -82,6 +85,11 @@ struct Run: ParsableCommand {
           apiPort: Int(kubelet.readOnlyPort), channel: channel))
     } else {
       registry.addDisabled(.edgeStream, group: .edgeStream, reason: "modules.edgeStream.enable is false")
+    }
+    if modules.deviceTwin.enable {
+      registry.add(twin)
+    } else {
+      registry.addDisabled(.twin, group: .twin, reason: "modules.deviceTwin.enable is false")
     }
     registry.add(server)
 

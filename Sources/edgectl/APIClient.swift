@@ -17,16 +17,23 @@ struct APIClient: Sendable {
 
   func get<T: Decodable>(_ path: String, as type: T.Type) async throws -> T { try await get(path).decode(T.self) }
 
+  /// The JSON that the agent answers to a POST. A refusal's `reason` becomes the error.
+  func post(_ path: String, _ body: JSONValue) async throws -> JSONValue {
+    let response = try await open(path, "POST", .bytes(body.jsonBytes()))
+    return try JSONValue(json: try await response.body.collect(upTo: 64 << 20))
+  }
+
   /// A response whose body streams.
-  func open(_ path: String) async throws -> HTTPResponse {
+  func open(_ path: String, _ method: String = "GET", _ body: HTTPRequestBody = .none) async throws -> HTTPResponse {
     let response: HTTPResponse
     do {
-      response = try await http.execute(HTTPRequest("GET", "http://edgecore" + path, unixSocketPath: socketPath))
+      response = try await http.execute(HTTPRequest(method, "http://edgecore" + path, body: body, unixSocketPath: socketPath))
     } catch {
       throw CommandFailure("can't reach the agent at \(socketPath): \(error). Is edgecore running, and are you root?")
     }
     guard response.status == 200 else {
       let text = String(decoding: (try? await response.body.collect(upTo: 64 << 10)) ?? [], as: UTF8.self)
+      if let reason = (try? JSONValue(json: text))?["reason"]?.string { throw CommandFailure(reason) }
       throw CommandFailure(text.trimmed.isEmpty ? "the agent answered \(response.status)" : text.trimmed)
     }
     return response

@@ -7,13 +7,13 @@ struct EdgeCtl: AsyncParsableCommand {
     commandName: "edgectl",
     abstract: "Looks into the edgecore agent on this node.",
     discussion: """
-      It talks to the agent over a socket that only root may use, and changes nothing on the node.
+      It talks to the agent over a socket that only root may use. Nothing but exec, attach and twin set changes anything.
       Shell completion: edgectl --generate-completion-script bash > /etc/bash_completion.d/edgectl
       """,
     version: "0.1.0",
     subcommands: [
-      Pods.self, Describe.self, Logs.self, Exec.self, Attach.self, PortForward.self, Images.self, Top.self, Events.self, Modules.self,
-      Messages.self, Cloud.self, Database.self, Config.self,
+      Pods.self, Describe.self, Logs.self, Exec.self, Attach.self, PortForward.self, Images.self, Top.self, Events.self,
+      Devices.self, Twin.self, Modules.self, Messages.self, Cloud.self, Database.self, Config.self,
     ])
 }
 

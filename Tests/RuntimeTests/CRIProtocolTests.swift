@@ -1,9 +1,18 @@
+import GRPC
 import Testing
 
 @testable import Runtime
 
 @Suite("containerd's events and CRI's replies")
 struct CRIProtocolTests {
+  @Test(arguments: [
+    (GRPCError.Code.notFound, RuntimeError.Code.notFound), (.unimplemented, .unsupported), (.deadlineExceeded, .deadlineExceeded),
+    (.unavailable, .unavailable), (.aborted, .failedPrecondition), (.cancelled, .unknown), (.dataLoss, .internalError),
+  ])
+  func codesAreMapped(code: GRPCError.Code, expected: RuntimeError.Code) {
+    #expect(GRPCError(code, "").runtimeCode == expected)
+  }
+
   private func envelope(_ topic: String, bytes: [UInt8]) -> ContainerdEnvelope {
     var envelope = ContainerdEnvelope()
     envelope.namespace = "k8s.io"

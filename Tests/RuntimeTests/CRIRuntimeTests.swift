@@ -1,5 +1,6 @@
 import Curl
 import Foundation
+import GRPC
 import Glibc
 import Runtime
 import Testing

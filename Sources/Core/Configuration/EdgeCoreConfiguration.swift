@@ -41,6 +41,7 @@ public struct EdgeCoreConfiguration: Codable, Sendable, Hashable {
     public var metaManager = MetaManagerConfiguration()
     public var edgeStream = EdgeStreamConfiguration()
     public var eventBus = EventBusConfiguration()
+    public var deviceTwin = DeviceTwinConfiguration()
     public init() {}
   }
 

@@ -1,4 +1,5 @@
 import Curl
+import GRPC
 import SwiftProtobuf
 import Synchronization
 

@@ -48,6 +48,19 @@ enum GRPCStatus {
     return String(decoding: output, as: UTF8.self)
   }
 
+  /// A status message as it stands in a header: printable ASCII, everything else and `%` escaped.
+  static func percentEncoded(_ text: String) -> String {
+    var output = ""
+    for byte in text.utf8 {
+      if (0x20...0x7E).contains(byte), byte != UInt8(ascii: "%") {
+        output.unicodeScalars.append(Unicode.Scalar(byte))
+      } else {
+        output += "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+      }
+    }
+    return output
+  }
+
   private static func hexDigit(_ byte: UInt8) -> UInt8? {
     switch byte {
     case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")

@@ -1,10 +1,10 @@
 import Curl
 import Testing
 
-@testable import Runtime
+@testable import GRPC
 
 @Suite("gRPC framing and status")
-struct CRIGRPCTests {
+struct GRPCFormatTests {
   @Test(arguments: [1, 2, 3, 7, 1000])
   func framesAreFoundHoweverTheBytesAreCut(size: Int) throws {
     let messages: [[UInt8]] = [[], [1], Array(repeating: 7, count: 300), [2, 3]]
@@ -72,14 +72,6 @@ struct CRIGRPCTests {
   func aReplyWithoutStatusIsJudgedByHTTP(status: Int, code: GRPCError.Code) throws {
     let error = #expect(throws: GRPCError.self) { try GRPCStatus.check(httpStatus: status, headers: [], trailers: []) }
     #expect(error?.code == code)
-  }
-
-  @Test(arguments: [
-    (GRPCError.Code.notFound, RuntimeError.Code.notFound), (.unimplemented, .unsupported), (.deadlineExceeded, .deadlineExceeded),
-    (.unavailable, .unavailable), (.aborted, .failedPrecondition), (.cancelled, .unknown), (.dataLoss, .internalError),
-  ])
-  func codesAreMapped(code: GRPCError.Code, expected: RuntimeError.Code) {
-    #expect(GRPCError(code, "").runtimeCode == expected)
   }
 
   @Test func codesHaveTheirNumbers() {

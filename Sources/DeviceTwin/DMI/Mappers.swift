@@ -1,0 +1,179 @@
+import Core
+import GRPC
+import Logging
+import YAML
+
+/// The mappers that have registered, and what each has still to be told of devices and models, in order.
+///
+/// One mapper speaks for a protocol; the one that registered last. A mapper that doesn't answer is tried again, more and more rarely, with the
+/// newest of each device; when it registers again it gets everything anyway.
+actor Mappers {
+  private struct Work {
+    var calls: [MapperCall] = []
+    var runner: Task<Void, Never>?
+    var wakeup: AsyncStream<Void>.Continuation?
+
+    /// The newest takes the place of what was not yet said of the same thing.
+    mutating func add(_ call: MapperCall) {
+      guard let index = calls.lastIndex(where: { $0.subject == call.subject }) else { return calls.append(call) }
+      switch (calls[index], call) {
+      case (.putDevice(_, true), .putDevice(let device, _)): calls[index] = .putDevice(device, isNew: true)
+      case (.putModel(_, true), .putModel(let model, _)): calls[index] = .putModel(model, isNew: true)
+      case (.putDevice, .putDevice), (.putModel, .putModel): calls[index] = call
+      case (.removeDevice, .putDevice), (.removeModel, .putModel): calls.append(call)
+      default:
+        calls.removeAll { $0.subject == call.subject }
+        calls.append(call)
+      }
+    }
+  }
+
+  /// By protocol.
+  private(set) var mappers: [String: Mapper] = [:]
+  private(set) var devices: [DeviceID: DeviceObject] = [:]
+  private(set) var models: [String: DeviceModelObject] = [:]
+  private var work: [String: Work] = [:]
+  private var isStopped = false
+  private let client: MapperClient
+  private let logger: Logger
+
+  init(client: MapperClient, mappers: [Mapper], logger: Logger) {
+    self.client = client
+    self.logger = logger
+    for mapper in mappers { self.mappers[mapper.protocolName] = mapper }
+  }
+
+  // MARK: Objects of the cloud
+
+  /// What the cloud has; nobody is told of it: each mapper hears of it when it registers, or has heard before.
+  func begin(_ devices: [DeviceObject], _ models: [DeviceModelObject]) {
+    for device in devices { self.devices[device.id] = device }
+    for model in models { self.models[model.id] = model }
+  }
+
+  func put(_ device: DeviceObject) {
+    let old = devices.updateValue(device, forKey: device.id)
+    if let old, old.protocolName != device.protocolName {
+      tell(.removeDevice(namespace: old.namespace, name: old.name), old.protocolName)
+    } else if let old, old.spec == device.spec {
+      return
+    }
+    tellDevice(device, isNew: old == nil || old?.protocolName != device.protocolName)
+  }
+
+  func remove(device id: DeviceID) {
+    guard let old = devices.removeValue(forKey: id) else { return }
+    tell(.removeDevice(namespace: old.namespace, name: old.name), old.protocolName)
+  }
+
+  func put(_ model: DeviceModelObject) {
+    let old = models.updateValue(model, forKey: model.id)
+    if let old, old.spec == model.spec { return }
+    tell(.putModel(DMIConversion.model(model), isNew: old == nil), model.protocolName)
+    // Devices that came before their model.
+    if old == nil { for device in devices.values where device.model == model.id { tellDevice(device, isNew: true) } }
+  }
+
+  func remove(model id: String) {
+    guard let old = models.removeValue(forKey: id) else { return }
+    tell(.removeModel(namespace: old.namespace, name: old.name), old.protocolName)
+  }
+
+  private func tellDevice(_ device: DeviceObject, isNew: Bool) {
+    guard mappers[device.protocolName] != nil else {
+      return logger.debug("no mapper for a device yet", metadata: ["device": "\(device.id)", "protocol": "\(device.protocolName)"])
+    }
+    guard let converted = converted(device) else { return }
+    tell(.putDevice(converted, isNew: isNew), device.protocolName)
+  }
+
+  private func converted(_ device: DeviceObject) -> DMIDevice? {
+    guard let model = device.model.flatMap({ models[$0] }) else {
+      logger.debug("a device has no model yet", metadata: ["device": "\(device.id)", "model": "\(device.model ?? "")"])
+      return nil
+    }
+    do {
+      return try DMIConversion.device(device, model: model)
+    } catch {
+      logger.warning("a device can't be told to its mapper", metadata: ["device": "\(device.id)", "error": "\(error)"])
+      return nil
+    }
+  }
+
+  // MARK: Registration
+
+  /// A mapper is there. What it is to be given: models and devices of its protocol.
+  func register(_ mapper: Mapper) -> (models: [DMIDeviceModel], devices: [DMIDevice]) {
+    let old = mappers.updateValue(mapper, forKey: mapper.protocolName)
+    if old != mapper {
+      logger.info(
+        "mapper registered",
+        metadata: ["mapper": "\(mapper.name)", "protocol": "\(mapper.protocolName)", "socket": "\(mapper.address)"])
+    }
+    // It gets everything now; what is under way would be older.
+    work[mapper.protocolName]?.calls = []
+    var names: Set<String> = []
+    var given: (models: [DMIDeviceModel], devices: [DMIDevice]) = ([], [])
+    for device in devices.values.sorted(by: { $0.id.text < $1.id.text }) where device.protocolName == mapper.protocolName {
+      guard let converted = converted(device), let id = device.model, let model = models[id] else { continue }
+      given.devices.append(converted)
+      if names.insert(id).inserted { given.models.append(DMIConversion.model(model)) }
+    }
+    return given
+  }
+
+  // MARK: Calls
+
+  private func tell(_ call: MapperCall, _ protocolName: String) {
+    guard mappers[protocolName] != nil, !isStopped else { return }
+    var work = self.work[protocolName] ?? Work()
+    work.add(call)
+    if work.runner == nil {
+      let (wakeups, wakeup) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+      work.wakeup = wakeup
+      work.runner = Task { await self.run(protocolName, wakeups) }
+    }
+    self.work[protocolName] = work
+    work.wakeup?.yield()
+  }
+
+  private func run(_ protocolName: String, _ wakeups: AsyncStream<Void>) async {
+    var backoff = Backoff(initial: .seconds(1), maximum: .seconds(60))
+    for await _ in wakeups {
+      while let call = work[protocolName]?.calls.first, let mapper = mappers[protocolName], !Task.isCancelled {
+        do {
+          try await client.make(call, to: mapper)
+          backoff.reset()
+          drop(call, protocolName)
+        } catch let error as GRPCError where error.code != .unavailable && error.code != .deadlineExceeded {
+          // It heard and said no: saying it again would not help.
+          logger.warning(
+            "a mapper refused a call", metadata: ["mapper": "\(mapper.name)", "about": "\(call.subject)", "error": "\(error)"])
+          drop(call, protocolName)
+        } catch {
+          if Task.isCancelled { return }
+          logger.warning(
+            "a mapper doesn't answer; trying again",
+            metadata: ["mapper": "\(mapper.name)", "about": "\(call.subject)", "error": "\(error)"])
+          do { try await Task.sleep(for: backoff.next()) } catch { return }
+        }
+      }
+    }
+  }
+
+  private func drop(_ call: MapperCall, _ protocolName: String) {
+    guard let index = work[protocolName]?.calls.firstIndex(of: call) else { return }
+    work[protocolName]?.calls.remove(at: index)
+  }
+
+  /// Gives up what is under way.
+  func stop() async {
+    isStopped = true
+    for entry in work.values {
+      entry.wakeup?.finish()
+      entry.runner?.cancel()
+    }
+    for entry in work.values { await entry.runner?.value }
+    work = [:]
+  }
+}

@@ -1,0 +1,97 @@
+import YAML
+
+extension Device {
+  /// Does what somebody at the edge asks of the properties: all of it, or nothing.
+  ///
+  /// Each value that is named counts as a change, whether it differs or not, takes `now` as its time and adds one to the edge's version.
+  /// - Throws: `Rejection`; the device is as it was.
+  mutating func update(_ properties: [(name: String, patch: TwinPatch?)], now: Int64) throws(Rejection) -> TwinChange {
+    var device = self
+    var change = TwinChange()
+    for (name, patch) in properties {
+      switch (device.twins[name], patch) {
+      case (nil, nil): throw .noTwinToDelete
+      case (nil, let patch?): device.twins[name] = try Self.added(name, patch, now, &change)
+      case (let twin?, nil): device.twins[name] = Self.deleted(name, twin, &change)
+      case (let twin?, let patch?): device.twins[name] = try Self.changed(name, twin, patch, now, &change)
+      }
+    }
+    self = device
+    return change
+  }
+
+  private static func added(_ name: String, _ patch: TwinPatch, _ now: Int64, _ change: inout TwinChange) throws(Rejection) -> Twin {
+    var twin = Twin(optional: patch.optional ?? true, type: patch.type ?? Twin.standardType)
+    var parts: Debt.Parts = .definition
+    if let value = patch.expected {
+      try TwinRules.check(value, type: twin.type)
+      twin.expected = Twin.Value(text: value, timestamp: now)
+      twin.expectedVersion = Twin.Version(edge: 1)
+      parts.insert(.expected)
+    }
+    if let value = patch.actual {
+      try TwinRules.check(value, type: twin.type)
+      twin.actual = Twin.Value(text: value, timestamp: now)
+      twin.actualVersion = Twin.Version(edge: 1)
+      parts.insert(.actual)
+    }
+    change.note(name, last: nil, current: twin)
+    change.result[name] = MessageText.twin(twin, withVersions: false)
+    change.owed[name] = parts
+    return twin
+  }
+
+  /// A twin is deleted if it is optional. Its row stays for its versions; one that has none can't be deleted.
+  private static func deleted(_ name: String, _ twin: Twin, _ change: inout TwinChange) -> Twin {
+    guard twin.optional, !twin.isDeleted, twin.expectedVersion != nil || twin.actualVersion != nil else { return twin }
+    var deleted = twin
+    deleted.expected = nil
+    deleted.actual = nil
+    deleted.type = Twin.deletedType
+    deleted.expectedVersion?.edge += 1
+    deleted.actualVersion?.edge += 1
+    change.note(name, last: twin, current: nil)
+    change.result[name] = .null
+    change.owed[name] = [.expected, .actual, .definition]
+    return deleted
+  }
+
+  private static func changed(_ name: String, _ twin: Twin, _ patch: TwinPatch, _ now: Int64, _ change: inout TwinChange)
+    throws(Rejection) -> Twin
+  {
+    var new = twin
+    var parts: Debt.Parts = []
+    var told: [JSONValue.Member] = []
+    // A deleted one comes back as what the message says it is.
+    let type = twin.isDeleted ? patch.type ?? Twin.standardType : twin.type
+    if let text = patch.expected {
+      // Without an expected value there is nothing yet that a wrong one could take the place of, KubeEdge thinks.
+      if twin.expected != nil { try TwinRules.check(text, type: type) }
+      let value = Twin.Value(text: text, timestamp: now)
+      new.expected = value
+      new.expectedVersion = Twin.Version(cloud: twin.expectedVersion?.cloud ?? 0, edge: (twin.expectedVersion?.edge ?? 0) + 1)
+      parts.insert(.expected)
+      told.append(JSONValue.Member("expected", MessageText.value(value)))
+    }
+    if let text = patch.actual {
+      try TwinRules.check(text, type: type)
+      let value = Twin.Value(text: text, timestamp: now)
+      new.actual = value
+      new.actualVersion = Twin.Version(cloud: twin.actualVersion?.cloud ?? 0, edge: (twin.actualVersion?.edge ?? 0) + 1)
+      parts.insert(.actual)
+      told.append(JSONValue.Member("actual", MessageText.value(value)))
+    }
+    let losesOptional = twin.optional && patch.optional == false
+    if losesOptional { new.optional = false }
+    if twin.isDeleted { new.type = type }
+    if !parts.isEmpty || losesOptional { told.append(JSONValue.Member("optional", .bool(new.optional))) }
+    if !parts.isEmpty || twin.isDeleted { told.append(JSONValue.Member("metadata", MessageText.type(new.type))) }
+    let namesAnotherType = patch.type.map { $0 != twin.type } ?? false
+    guard !parts.isEmpty || losesOptional || twin.isDeleted || namesAnotherType else { return twin }
+    if losesOptional || twin.isDeleted { parts.insert(.definition) }
+    change.note(name, last: twin, current: new)
+    change.result[name] = .object(told)
+    change.owed[name] = parts
+    return new
+  }
+}
