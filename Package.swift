@@ -149,16 +149,20 @@ let package = Package(
       ],
       swiftSettings: strict),
     .target(
+      name: "DMI",
+      dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")],
+      exclude: ["dmi.proto"],
+      swiftSettings: strict),
+    .target(
       name: "DeviceTwin",
       dependencies: [
-        "Core", "Curl", "GRPC", "HTTPServer", "KubernetesAPI", "LocalAPI", "SQLite", "YAML",
+        "Core", "Curl", "DMI", "GRPC", "HTTPServer", "KubernetesAPI", "LocalAPI", "SQLite", "YAML",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Metrics", package: "swift-metrics"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
-      exclude: ["DMI/Protocol/dmi.proto"],
       swiftSettings: strict),
     .executableTarget(
       name: "edgecore",
@@ -208,7 +212,7 @@ let package = Package(
     .testTarget(
       name: "DeviceTwinTests",
       dependencies: [
-        "Core", "Curl", "DeviceTwin", "GRPC", "SQLite", "YAML",
+        "Core", "Curl", "DMI", "DeviceTwin", "GRPC", "SQLite", "YAML",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOPosix", package: "swift-nio"),
@@ -285,9 +289,20 @@ let package = Package(
       path: "Tests/cloudsim",
       swiftSettings: strict),
     .executableTarget(
+      name: "testmapper",
+      dependencies: [
+        "Core", "Curl", "DMI", "GRPC",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
+      path: "Tests/mapper",
+      swiftSettings: strict),
+    .executableTarget(
       name: "fuzz",
       dependencies: [
-        "Core", "KubernetesAPI", "MetaManager", "YAML",
+        "Core", "DeviceTwin", "KubernetesAPI", "MetaManager", "YAML",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Tests/fuzz",
@@ -310,7 +325,7 @@ let package = Package(
     .testTarget(
       name: "IntegrationTests",
       dependencies: [
-        "CloudSimulator", "Core", "edgecore", "edgectl", "Curl", "KubernetesAPI", "LocalAPI", "SPDY", "YAML",
+        "CloudSimulator", "Core", "edgecore", "edgectl", "testmapper", "Curl", "KubernetesAPI", "LocalAPI", "SPDY", "YAML",
         .product(name: "Subprocess", package: "swift-subprocess"),
       ],
       swiftSettings: strict),

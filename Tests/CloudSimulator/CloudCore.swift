@@ -157,6 +157,7 @@ final class CloudCore: Sendable {
         if event.kind == .added, let newest = store.get(event.key), newest.resourceVersion != event.object.resourceVersion { return }
         send(.update, "node", event.object, to: event.key.name)
       }
+    case "device": deviceChanged(event)
     default: break
     }
   }

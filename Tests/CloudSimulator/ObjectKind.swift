@@ -14,7 +14,8 @@ struct ObjectKind: Sendable {
 
   private static let groups = [
     "lease": "coordination.k8s.io", "volumeattachment": "storage.k8s.io", "storageclass": "storage.k8s.io",
-    "certificatesigningrequest": "certificates.k8s.io",
+    "certificatesigningrequest": "certificates.k8s.io", "device": "devices.kubeedge.io", "devicemodel": "devices.kubeedge.io",
+    "devicestatus": "devices.kubeedge.io",
   ]
 
   /// - Parameter name: `Pod`, `pod` or `pods`.
@@ -29,13 +30,13 @@ struct ObjectKind: Sendable {
     case "ns": type = "namespace"
     case "pv": type = "persistentvolume"
     case "pvc": type = "persistentvolumeclaim"
-    case "endpoints": break
+    case "endpoints", "devicestatus": break
     case let plural where plural.hasSuffix("classes"): type = String(plural.dropLast(2))
     case let plural where plural.hasSuffix("s") && !plural.hasSuffix("class"): type = String(plural.dropLast())
     default: break
     }
     self.type = type
-    plural = type == "endpoints" ? type : type.hasSuffix("class") ? type + "es" : type + "s"
+    plural = type == "endpoints" ? type : type.hasSuffix("class") || type.hasSuffix("status") ? type + "es" : type + "s"
     group = Self.groups[type] ?? ""
     isNamespaced = !Self.clusterScoped.contains(type)
   }

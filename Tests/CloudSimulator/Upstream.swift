@@ -35,22 +35,12 @@ extension CloudCore {
   private func dispatch(_ message: Message, _ session: NodeSession) {
     switch message.route.source {
     case "metaserver": break
-    case "twin": device(message, session)
+    case "twin": deviceReported(message, session)
     case let source where Self.reservedSources.contains(source): break
     default:
       guard let key = ObjectKey(resource: message.resource) else { return }
       edge(message, key, session)
     }
-  }
-
-  /// Reports of devices are confirmed; a question for the members of the node is never answered.
-  private func device(_ message: Message, _ session: NodeSession) {
-    guard message.operation == .update, message.resource.hasPrefix("device/") else { return }
-    session.send(
-      Message(
-        header: .init(parentID: message.id),
-        route: .init(source: "devicecontroller", group: "twin", operation: .response, resource: "twin"),
-        content: Array("\"OK\"".utf8)))
   }
 
   private func edge(_ message: Message, _ key: ObjectKey, _ session: NodeSession) {

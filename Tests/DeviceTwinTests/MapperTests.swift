@@ -1,5 +1,6 @@
 import Core
 import Curl
+import DMI
 import GRPC
 import Glibc
 import Logging

@@ -1,3 +1,4 @@
+import DMI
 import FoundationEssentials
 import SwiftProtobuf
 import YAML

@@ -1,4 +1,5 @@
 import Core
+import DMI
 import GRPC
 import SwiftProtobuf
 import Synchronization

@@ -1,3 +1,4 @@
+import DMI
 import GRPC
 
 /// A mapper: a program that speaks the protocol of some devices, and serves a socket of its own.

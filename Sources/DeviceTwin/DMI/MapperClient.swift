@@ -1,4 +1,5 @@
 import Curl
+import DMI
 import GRPC
 import SwiftProtobuf
 

@@ -82,7 +82,8 @@ actor DeviceBook {
     self.agentDatabase = agentDatabase
     self.nodeName = nodeName
     self.logger = logger
-    executor = try ThreadExecutor("devices")
+    // Nested JSON is read here.
+    executor = try ThreadExecutor("devices", stackSize: 4 << 20)
   }
 
   /// Reads everything. A damaged file is set aside; the cloud's objects and the devices' next messages fill the new one.

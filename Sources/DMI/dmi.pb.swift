@@ -10,7 +10,7 @@
 
 /// The part of KubeEdge's device management interface v1beta1 that this agent speaks. Field numbers are those of
 /// github.com/kubeedge/api/apis/dmi/v1beta1. Generated once with:
-///   protoc --swift_out=. dmi.proto
+///   protoc --swift_opt=Visibility=Public --swift_out=. dmi.proto
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -29,515 +29,515 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
   typealias Version = _2
 }
 
-nonisolated struct DMIMapperRegisterRequest: Sendable {
+public nonisolated struct DMIMapperRegisterRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var withData: Bool = false
+  public var withData: Bool = false
 
-  var mapper: DMIMapperInfo {
+  public var mapper: DMIMapperInfo {
     get {_mapper ?? DMIMapperInfo()}
     set {_mapper = newValue}
   }
   /// Returns true if `mapper` has been explicitly set.
-  var hasMapper: Bool {self._mapper != nil}
+  public var hasMapper: Bool {self._mapper != nil}
   /// Clears the value of `mapper`. Subsequent reads from it will return its default value.
-  mutating func clearMapper() {self._mapper = nil}
+  public mutating func clearMapper() {self._mapper = nil}
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 
   fileprivate var _mapper: DMIMapperInfo? = nil
 }
 
-nonisolated struct DMIMapperRegisterResponse: Sendable {
+public nonisolated struct DMIMapperRegisterResponse: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var modelList: [DMIDeviceModel] = []
+  public var modelList: [DMIDeviceModel] = []
 
-  var deviceList: [DMIDevice] = []
+  public var deviceList: [DMIDevice] = []
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 }
 
-nonisolated struct DMIMapperInfo: Sendable {
+public nonisolated struct DMIMapperInfo: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var name: String = String()
+  public var name: String = String()
 
-  var version: String = String()
+  public var version: String = String()
 
-  var apiVersion: String = String()
+  public var apiVersion: String = String()
 
-  var `protocol`: String = String()
+  public var `protocol`: String = String()
 
-  var address: Data = Data()
+  public var address: Data = Data()
 
-  var state: String = String()
+  public var state: String = String()
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 }
 
-nonisolated struct DMIReportDeviceStatusRequest: Sendable {
+public nonisolated struct DMIReportDeviceStatusRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var deviceName: String = String()
+  public var deviceName: String = String()
 
-  var reportedDevice: DMIDeviceStatus {
+  public var reportedDevice: DMIDeviceStatus {
     get {_reportedDevice ?? DMIDeviceStatus()}
     set {_reportedDevice = newValue}
   }
   /// Returns true if `reportedDevice` has been explicitly set.
-  var hasReportedDevice: Bool {self._reportedDevice != nil}
+  public var hasReportedDevice: Bool {self._reportedDevice != nil}
   /// Clears the value of `reportedDevice`. Subsequent reads from it will return its default value.
-  mutating func clearReportedDevice() {self._reportedDevice = nil}
+  public mutating func clearReportedDevice() {self._reportedDevice = nil}
 
-  var deviceNamespace: String = String()
+  public var deviceNamespace: String = String()
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 
   fileprivate var _reportedDevice: DMIDeviceStatus? = nil
 }
 
-nonisolated struct DMIReportDeviceStatesRequest: Sendable {
+public nonisolated struct DMIReportDeviceStatesRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var deviceName: String = String()
+  public var deviceName: String = String()
 
-  var deviceNamespace: String = String()
+  public var deviceNamespace: String = String()
 
-  var state: String = String()
+  public var state: String = String()
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 }
 
-nonisolated struct DMIDeviceStatus: Sendable {
+public nonisolated struct DMIDeviceStatus: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var twins: [DMITwin] = []
+  public var twins: [DMITwin] = []
 
-  var reportToCloud: Bool = false
+  public var reportToCloud: Bool = false
 
-  var reportCycle: Int64 = 0
+  public var reportCycle: Int64 = 0
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 }
 
-nonisolated struct DMITwin: Sendable {
+public nonisolated struct DMITwin: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var propertyName: String = String()
+  public var propertyName: String = String()
 
-  var observedDesired: DMITwinProperty {
+  public var observedDesired: DMITwinProperty {
     get {_observedDesired ?? DMITwinProperty()}
     set {_observedDesired = newValue}
   }
   /// Returns true if `observedDesired` has been explicitly set.
-  var hasObservedDesired: Bool {self._observedDesired != nil}
+  public var hasObservedDesired: Bool {self._observedDesired != nil}
   /// Clears the value of `observedDesired`. Subsequent reads from it will return its default value.
-  mutating func clearObservedDesired() {self._observedDesired = nil}
+  public mutating func clearObservedDesired() {self._observedDesired = nil}
 
-  var reported: DMITwinProperty {
+  public var reported: DMITwinProperty {
     get {_reported ?? DMITwinProperty()}
     set {_reported = newValue}
   }
   /// Returns true if `reported` has been explicitly set.
-  var hasReported: Bool {self._reported != nil}
+  public var hasReported: Bool {self._reported != nil}
   /// Clears the value of `reported`. Subsequent reads from it will return its default value.
-  mutating func clearReported() {self._reported = nil}
+  public mutating func clearReported() {self._reported = nil}
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 
   fileprivate var _observedDesired: DMITwinProperty? = nil
   fileprivate var _reported: DMITwinProperty? = nil
 }
 
-nonisolated struct DMITwinProperty: Sendable {
+public nonisolated struct DMITwinProperty: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var value: String = String()
+  public var value: String = String()
 
-  var metadata: Dictionary<String,String> = [:]
+  public var metadata: Dictionary<String,String> = [:]
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 }
 
-nonisolated struct DMIDevice: Sendable {
+public nonisolated struct DMIDevice: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var name: String = String()
+  public var name: String = String()
 
-  var spec: DMIDeviceSpec {
+  public var spec: DMIDeviceSpec {
     get {_spec ?? DMIDeviceSpec()}
     set {_spec = newValue}
   }
   /// Returns true if `spec` has been explicitly set.
-  var hasSpec: Bool {self._spec != nil}
+  public var hasSpec: Bool {self._spec != nil}
   /// Clears the value of `spec`. Subsequent reads from it will return its default value.
-  mutating func clearSpec() {self._spec = nil}
+  public mutating func clearSpec() {self._spec = nil}
 
-  var status: DMIDeviceStatus {
+  public var status: DMIDeviceStatus {
     get {_status ?? DMIDeviceStatus()}
     set {_status = newValue}
   }
   /// Returns true if `status` has been explicitly set.
-  var hasStatus: Bool {self._status != nil}
+  public var hasStatus: Bool {self._status != nil}
   /// Clears the value of `status`. Subsequent reads from it will return its default value.
-  mutating func clearStatus() {self._status = nil}
+  public mutating func clearStatus() {self._status = nil}
 
-  var namespace: String = String()
+  public var namespace: String = String()
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 
   fileprivate var _spec: DMIDeviceSpec? = nil
   fileprivate var _status: DMIDeviceStatus? = nil
 }
 
-nonisolated struct DMIDeviceSpec: Sendable {
+public nonisolated struct DMIDeviceSpec: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var deviceModelReference: String = String()
+  public var deviceModelReference: String = String()
 
-  var `protocol`: DMIProtocolConfig {
+  public var `protocol`: DMIProtocolConfig {
     get {_protocol ?? DMIProtocolConfig()}
     set {_protocol = newValue}
   }
   /// Returns true if ``protocol`` has been explicitly set.
-  var hasProtocol: Bool {self._protocol != nil}
+  public var hasProtocol: Bool {self._protocol != nil}
   /// Clears the value of ``protocol``. Subsequent reads from it will return its default value.
-  mutating func clearProtocol() {self._protocol = nil}
+  public mutating func clearProtocol() {self._protocol = nil}
 
-  var properties: [DMIDeviceProperty] = []
+  public var properties: [DMIDeviceProperty] = []
 
-  var methods: [DMIDeviceMethod] = []
+  public var methods: [DMIDeviceMethod] = []
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 
   fileprivate var _protocol: DMIProtocolConfig? = nil
 }
 
-nonisolated struct DMIDeviceMethod: Sendable {
+public nonisolated struct DMIDeviceMethod: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var name: String = String()
+  public var name: String = String()
 
-  var description_p: String = String()
+  public var description_p: String = String()
 
-  var propertyNames: [String] = []
+  public var propertyNames: [String] = []
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 }
 
-nonisolated struct DMIDeviceProperty: Sendable {
+public nonisolated struct DMIDeviceProperty: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var name: String = String()
+  public var name: String = String()
 
-  var desired: DMITwinProperty {
+  public var desired: DMITwinProperty {
     get {_desired ?? DMITwinProperty()}
     set {_desired = newValue}
   }
   /// Returns true if `desired` has been explicitly set.
-  var hasDesired: Bool {self._desired != nil}
+  public var hasDesired: Bool {self._desired != nil}
   /// Clears the value of `desired`. Subsequent reads from it will return its default value.
-  mutating func clearDesired() {self._desired = nil}
+  public mutating func clearDesired() {self._desired = nil}
 
-  var visitors: DMIVisitorConfig {
+  public var visitors: DMIVisitorConfig {
     get {_visitors ?? DMIVisitorConfig()}
     set {_visitors = newValue}
   }
   /// Returns true if `visitors` has been explicitly set.
-  var hasVisitors: Bool {self._visitors != nil}
+  public var hasVisitors: Bool {self._visitors != nil}
   /// Clears the value of `visitors`. Subsequent reads from it will return its default value.
-  mutating func clearVisitors() {self._visitors = nil}
+  public mutating func clearVisitors() {self._visitors = nil}
 
-  var reportCycle: Int64 = 0
+  public var reportCycle: Int64 = 0
 
-  var collectCycle: Int64 = 0
+  public var collectCycle: Int64 = 0
 
-  var reportToCloud: Bool = false
+  public var reportToCloud: Bool = false
 
-  var pushMethod: DMIPushMethod {
+  public var pushMethod: DMIPushMethod {
     get {_pushMethod ?? DMIPushMethod()}
     set {_pushMethod = newValue}
   }
   /// Returns true if `pushMethod` has been explicitly set.
-  var hasPushMethod: Bool {self._pushMethod != nil}
+  public var hasPushMethod: Bool {self._pushMethod != nil}
   /// Clears the value of `pushMethod`. Subsequent reads from it will return its default value.
-  mutating func clearPushMethod() {self._pushMethod = nil}
+  public mutating func clearPushMethod() {self._pushMethod = nil}
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 
   fileprivate var _desired: DMITwinProperty? = nil
   fileprivate var _visitors: DMIVisitorConfig? = nil
   fileprivate var _pushMethod: DMIPushMethod? = nil
 }
 
-nonisolated struct DMIProtocolConfig: Sendable {
+public nonisolated struct DMIProtocolConfig: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var protocolName: String = String()
+  public var protocolName: String = String()
 
-  var configData: DMICustomizedValue {
+  public var configData: DMICustomizedValue {
     get {_configData ?? DMICustomizedValue()}
     set {_configData = newValue}
   }
   /// Returns true if `configData` has been explicitly set.
-  var hasConfigData: Bool {self._configData != nil}
+  public var hasConfigData: Bool {self._configData != nil}
   /// Clears the value of `configData`. Subsequent reads from it will return its default value.
-  mutating func clearConfigData() {self._configData = nil}
+  public mutating func clearConfigData() {self._configData = nil}
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 
   fileprivate var _configData: DMICustomizedValue? = nil
 }
 
-nonisolated struct DMIVisitorConfig: Sendable {
+public nonisolated struct DMIVisitorConfig: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var protocolName: String = String()
+  public var protocolName: String = String()
 
-  var configData: DMICustomizedValue {
+  public var configData: DMICustomizedValue {
     get {_configData ?? DMICustomizedValue()}
     set {_configData = newValue}
   }
   /// Returns true if `configData` has been explicitly set.
-  var hasConfigData: Bool {self._configData != nil}
+  public var hasConfigData: Bool {self._configData != nil}
   /// Clears the value of `configData`. Subsequent reads from it will return its default value.
-  mutating func clearConfigData() {self._configData = nil}
+  public mutating func clearConfigData() {self._configData = nil}
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 
   fileprivate var _configData: DMICustomizedValue? = nil
 }
 
-nonisolated struct DMICustomizedValue: Sendable {
+public nonisolated struct DMICustomizedValue: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var data: Dictionary<String,SwiftProtobuf.Google_Protobuf_Any> = [:]
+  public var data: Dictionary<String,SwiftProtobuf.Google_Protobuf_Any> = [:]
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 }
 
-nonisolated struct DMIAnomalyDetection: Sendable {
+public nonisolated struct DMIAnomalyDetection: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var data: Dictionary<String,SwiftProtobuf.Google_Protobuf_Any> = [:]
+  public var data: Dictionary<String,SwiftProtobuf.Google_Protobuf_Any> = [:]
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 }
 
-nonisolated struct DMIPushMethod: @unchecked Sendable {
+public nonisolated struct DMIPushMethod: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var http: DMIPushMethodHTTP {
+  public var http: DMIPushMethodHTTP {
     get {_storage._http ?? DMIPushMethodHTTP()}
     set {_uniqueStorage()._http = newValue}
   }
   /// Returns true if `http` has been explicitly set.
-  var hasHTTP: Bool {_storage._http != nil}
+  public var hasHTTP: Bool {_storage._http != nil}
   /// Clears the value of `http`. Subsequent reads from it will return its default value.
-  mutating func clearHTTP() {_uniqueStorage()._http = nil}
+  public mutating func clearHTTP() {_uniqueStorage()._http = nil}
 
-  var mqtt: DMIPushMethodMQTT {
+  public var mqtt: DMIPushMethodMQTT {
     get {_storage._mqtt ?? DMIPushMethodMQTT()}
     set {_uniqueStorage()._mqtt = newValue}
   }
   /// Returns true if `mqtt` has been explicitly set.
-  var hasMqtt: Bool {_storage._mqtt != nil}
+  public var hasMqtt: Bool {_storage._mqtt != nil}
   /// Clears the value of `mqtt`. Subsequent reads from it will return its default value.
-  mutating func clearMqtt() {_uniqueStorage()._mqtt = nil}
+  public mutating func clearMqtt() {_uniqueStorage()._mqtt = nil}
 
-  var dbMethod: DMIDBMethod {
+  public var dbMethod: DMIDBMethod {
     get {_storage._dbMethod ?? DMIDBMethod()}
     set {_uniqueStorage()._dbMethod = newValue}
   }
   /// Returns true if `dbMethod` has been explicitly set.
-  var hasDbMethod: Bool {_storage._dbMethod != nil}
+  public var hasDbMethod: Bool {_storage._dbMethod != nil}
   /// Clears the value of `dbMethod`. Subsequent reads from it will return its default value.
-  mutating func clearDbMethod() {_uniqueStorage()._dbMethod = nil}
+  public mutating func clearDbMethod() {_uniqueStorage()._dbMethod = nil}
 
-  var otel: DMIPushMethodOTEL {
+  public var otel: DMIPushMethodOTEL {
     get {_storage._otel ?? DMIPushMethodOTEL()}
     set {_uniqueStorage()._otel = newValue}
   }
   /// Returns true if `otel` has been explicitly set.
-  var hasOtel: Bool {_storage._otel != nil}
+  public var hasOtel: Bool {_storage._otel != nil}
   /// Clears the value of `otel`. Subsequent reads from it will return its default value.
-  mutating func clearOtel() {_uniqueStorage()._otel = nil}
+  public mutating func clearOtel() {_uniqueStorage()._otel = nil}
 
-  var anomalyDetection: DMIAnomalyDetection {
+  public var anomalyDetection: DMIAnomalyDetection {
     get {_storage._anomalyDetection ?? DMIAnomalyDetection()}
     set {_uniqueStorage()._anomalyDetection = newValue}
   }
   /// Returns true if `anomalyDetection` has been explicitly set.
-  var hasAnomalyDetection: Bool {_storage._anomalyDetection != nil}
+  public var hasAnomalyDetection: Bool {_storage._anomalyDetection != nil}
   /// Clears the value of `anomalyDetection`. Subsequent reads from it will return its default value.
-  mutating func clearAnomalyDetection() {_uniqueStorage()._anomalyDetection = nil}
+  public mutating func clearAnomalyDetection() {_uniqueStorage()._anomalyDetection = nil}
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 
   fileprivate var _storage = _StorageClass.defaultInstance
 }
 
-nonisolated struct DMIPushMethodHTTP: Sendable {
+public nonisolated struct DMIPushMethodHTTP: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var hostname: String = String()
+  public var hostname: String = String()
 
-  var port: Int64 = 0
+  public var port: Int64 = 0
 
-  var requestpath: String = String()
+  public var requestpath: String = String()
 
-  var timeout: Int64 = 0
+  public var timeout: Int64 = 0
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 }
 
-nonisolated struct DMIPushMethodMQTT: Sendable {
+public nonisolated struct DMIPushMethodMQTT: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var address: String = String()
+  public var address: String = String()
 
-  var topic: String = String()
+  public var topic: String = String()
 
-  var qos: Int32 = 0
+  public var qos: Int32 = 0
 
-  var retained: Bool = false
+  public var retained: Bool = false
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 }
 
-nonisolated struct DMIPushMethodOTEL: Sendable {
+public nonisolated struct DMIPushMethodOTEL: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var endpointURL: String = String()
+  public var endpointURL: String = String()
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 }
 
-nonisolated struct DMIDBMethod: Sendable {
+public nonisolated struct DMIDBMethod: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var influxdb2: DMIDBMethodInfluxdb2 {
+  public var influxdb2: DMIDBMethodInfluxdb2 {
     get {_influxdb2 ?? DMIDBMethodInfluxdb2()}
     set {_influxdb2 = newValue}
   }
   /// Returns true if `influxdb2` has been explicitly set.
-  var hasInfluxdb2: Bool {self._influxdb2 != nil}
+  public var hasInfluxdb2: Bool {self._influxdb2 != nil}
   /// Clears the value of `influxdb2`. Subsequent reads from it will return its default value.
-  mutating func clearInfluxdb2() {self._influxdb2 = nil}
+  public mutating func clearInfluxdb2() {self._influxdb2 = nil}
 
-  var redis: DMIDBMethodRedis {
+  public var redis: DMIDBMethodRedis {
     get {_redis ?? DMIDBMethodRedis()}
     set {_redis = newValue}
   }
   /// Returns true if `redis` has been explicitly set.
-  var hasRedis: Bool {self._redis != nil}
+  public var hasRedis: Bool {self._redis != nil}
   /// Clears the value of `redis`. Subsequent reads from it will return its default value.
-  mutating func clearRedis() {self._redis = nil}
+  public mutating func clearRedis() {self._redis = nil}
 
-  var tdengine: DMIDBMethodTDEngine {
+  public var tdengine: DMIDBMethodTDEngine {
     get {_tdengine ?? DMIDBMethodTDEngine()}
     set {_tdengine = newValue}
   }
   /// Returns true if `tdengine` has been explicitly set.
-  var hasTdengine: Bool {self._tdengine != nil}
+  public var hasTdengine: Bool {self._tdengine != nil}
   /// Clears the value of `tdengine`. Subsequent reads from it will return its default value.
-  mutating func clearTdengine() {self._tdengine = nil}
+  public mutating func clearTdengine() {self._tdengine = nil}
 
-  var mysql: DMIDBMethodMySQL {
+  public var mysql: DMIDBMethodMySQL {
     get {_mysql ?? DMIDBMethodMySQL()}
     set {_mysql = newValue}
   }
   /// Returns true if `mysql` has been explicitly set.
-  var hasMysql: Bool {self._mysql != nil}
+  public var hasMysql: Bool {self._mysql != nil}
   /// Clears the value of `mysql`. Subsequent reads from it will return its default value.
-  mutating func clearMysql() {self._mysql = nil}
+  public mutating func clearMysql() {self._mysql = nil}
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 
   fileprivate var _influxdb2: DMIDBMethodInfluxdb2? = nil
   fileprivate var _redis: DMIDBMethodRedis? = nil
@@ -545,361 +545,375 @@ nonisolated struct DMIDBMethod: Sendable {
   fileprivate var _mysql: DMIDBMethodMySQL? = nil
 }
 
-nonisolated struct DMIDBMethodInfluxdb2: Sendable {
+public nonisolated struct DMIDBMethodInfluxdb2: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var influxdb2ClientConfig: DMIInfluxdb2ClientConfig {
+  public var influxdb2ClientConfig: DMIInfluxdb2ClientConfig {
     get {_influxdb2ClientConfig ?? DMIInfluxdb2ClientConfig()}
     set {_influxdb2ClientConfig = newValue}
   }
   /// Returns true if `influxdb2ClientConfig` has been explicitly set.
-  var hasInfluxdb2ClientConfig: Bool {self._influxdb2ClientConfig != nil}
+  public var hasInfluxdb2ClientConfig: Bool {self._influxdb2ClientConfig != nil}
   /// Clears the value of `influxdb2ClientConfig`. Subsequent reads from it will return its default value.
-  mutating func clearInfluxdb2ClientConfig() {self._influxdb2ClientConfig = nil}
+  public mutating func clearInfluxdb2ClientConfig() {self._influxdb2ClientConfig = nil}
 
-  var influxdb2DataConfig: DMIInfluxdb2DataConfig {
+  public var influxdb2DataConfig: DMIInfluxdb2DataConfig {
     get {_influxdb2DataConfig ?? DMIInfluxdb2DataConfig()}
     set {_influxdb2DataConfig = newValue}
   }
   /// Returns true if `influxdb2DataConfig` has been explicitly set.
-  var hasInfluxdb2DataConfig: Bool {self._influxdb2DataConfig != nil}
+  public var hasInfluxdb2DataConfig: Bool {self._influxdb2DataConfig != nil}
   /// Clears the value of `influxdb2DataConfig`. Subsequent reads from it will return its default value.
-  mutating func clearInfluxdb2DataConfig() {self._influxdb2DataConfig = nil}
+  public mutating func clearInfluxdb2DataConfig() {self._influxdb2DataConfig = nil}
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 
   fileprivate var _influxdb2ClientConfig: DMIInfluxdb2ClientConfig? = nil
   fileprivate var _influxdb2DataConfig: DMIInfluxdb2DataConfig? = nil
 }
 
-nonisolated struct DMIInfluxdb2ClientConfig: Sendable {
+public nonisolated struct DMIInfluxdb2ClientConfig: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var url: String = String()
+  public var url: String = String()
 
-  var org: String = String()
+  public var org: String = String()
 
-  var bucket: String = String()
+  public var bucket: String = String()
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 }
 
-nonisolated struct DMIInfluxdb2DataConfig: Sendable {
+public nonisolated struct DMIInfluxdb2DataConfig: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var measurement: String = String()
+  public var measurement: String = String()
 
-  var tag: Dictionary<String,String> = [:]
+  public var tag: Dictionary<String,String> = [:]
 
-  var fieldKey: String = String()
+  public var fieldKey: String = String()
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 }
 
-nonisolated struct DMIDBMethodRedis: Sendable {
+public nonisolated struct DMIDBMethodRedis: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var redisClientConfig: DMIRedisClientConfig {
+  public var redisClientConfig: DMIRedisClientConfig {
     get {_redisClientConfig ?? DMIRedisClientConfig()}
     set {_redisClientConfig = newValue}
   }
   /// Returns true if `redisClientConfig` has been explicitly set.
-  var hasRedisClientConfig: Bool {self._redisClientConfig != nil}
+  public var hasRedisClientConfig: Bool {self._redisClientConfig != nil}
   /// Clears the value of `redisClientConfig`. Subsequent reads from it will return its default value.
-  mutating func clearRedisClientConfig() {self._redisClientConfig = nil}
+  public mutating func clearRedisClientConfig() {self._redisClientConfig = nil}
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 
   fileprivate var _redisClientConfig: DMIRedisClientConfig? = nil
 }
 
-nonisolated struct DMIRedisClientConfig: Sendable {
+public nonisolated struct DMIRedisClientConfig: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var addr: String = String()
+  public var addr: String = String()
 
-  var db: Int32 = 0
+  public var db: Int32 = 0
 
-  var poolsize: Int32 = 0
+  public var poolsize: Int32 = 0
 
-  var minIdleConns: Int32 = 0
+  public var minIdleConns: Int32 = 0
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 }
 
-nonisolated struct DMIDBMethodTDEngine: Sendable {
+public nonisolated struct DMIDBMethodTDEngine: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var tdEngineClientConfig: DMITDEngineClientConfig {
+  public var tdEngineClientConfig: DMITDEngineClientConfig {
     get {_tdEngineClientConfig ?? DMITDEngineClientConfig()}
     set {_tdEngineClientConfig = newValue}
   }
   /// Returns true if `tdEngineClientConfig` has been explicitly set.
-  var hasTdEngineClientConfig: Bool {self._tdEngineClientConfig != nil}
+  public var hasTdEngineClientConfig: Bool {self._tdEngineClientConfig != nil}
   /// Clears the value of `tdEngineClientConfig`. Subsequent reads from it will return its default value.
-  mutating func clearTdEngineClientConfig() {self._tdEngineClientConfig = nil}
+  public mutating func clearTdEngineClientConfig() {self._tdEngineClientConfig = nil}
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 
   fileprivate var _tdEngineClientConfig: DMITDEngineClientConfig? = nil
 }
 
-nonisolated struct DMITDEngineClientConfig: Sendable {
+public nonisolated struct DMITDEngineClientConfig: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var addr: String = String()
+  public var addr: String = String()
 
-  var dbname: String = String()
+  public var dbname: String = String()
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 }
 
-nonisolated struct DMIDBMethodMySQL: Sendable {
+public nonisolated struct DMIDBMethodMySQL: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var mysqlClientConfig: DMIMySQLClientConfig {
+  public var mysqlClientConfig: DMIMySQLClientConfig {
     get {_mysqlClientConfig ?? DMIMySQLClientConfig()}
     set {_mysqlClientConfig = newValue}
   }
   /// Returns true if `mysqlClientConfig` has been explicitly set.
-  var hasMysqlClientConfig: Bool {self._mysqlClientConfig != nil}
+  public var hasMysqlClientConfig: Bool {self._mysqlClientConfig != nil}
   /// Clears the value of `mysqlClientConfig`. Subsequent reads from it will return its default value.
-  mutating func clearMysqlClientConfig() {self._mysqlClientConfig = nil}
+  public mutating func clearMysqlClientConfig() {self._mysqlClientConfig = nil}
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 
   fileprivate var _mysqlClientConfig: DMIMySQLClientConfig? = nil
 }
 
-nonisolated struct DMIMySQLClientConfig: Sendable {
+public nonisolated struct DMIMySQLClientConfig: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var addr: String = String()
+  public var addr: String = String()
 
-  var database: String = String()
+  public var database: String = String()
 
-  var userName: String = String()
+  public var userName: String = String()
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 }
 
-nonisolated struct DMIDeviceModel: Sendable {
+public nonisolated struct DMIDeviceModel: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var name: String = String()
+  public var name: String = String()
 
-  var spec: DMIDeviceModelSpec {
+  public var spec: DMIDeviceModelSpec {
     get {_spec ?? DMIDeviceModelSpec()}
     set {_spec = newValue}
   }
   /// Returns true if `spec` has been explicitly set.
-  var hasSpec: Bool {self._spec != nil}
+  public var hasSpec: Bool {self._spec != nil}
   /// Clears the value of `spec`. Subsequent reads from it will return its default value.
-  mutating func clearSpec() {self._spec = nil}
+  public mutating func clearSpec() {self._spec = nil}
 
-  var namespace: String = String()
+  public var namespace: String = String()
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 
   fileprivate var _spec: DMIDeviceModelSpec? = nil
 }
 
-nonisolated struct DMIDeviceModelSpec: Sendable {
+public nonisolated struct DMIDeviceModelSpec: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var properties: [DMIModelProperty] = []
+  public var properties: [DMIModelProperty] = []
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 }
 
-nonisolated struct DMIModelProperty: Sendable {
+public nonisolated struct DMIModelProperty: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var name: String = String()
+  public var name: String = String()
 
-  var description_p: String = String()
+  public var description_p: String = String()
 
-  var type: String = String()
+  public var type: String = String()
 
-  var accessMode: String = String()
+  public var accessMode: String = String()
 
-  var minimum: String = String()
+  public var minimum: String = String()
 
-  var maximum: String = String()
+  public var maximum: String = String()
 
-  var unit: String = String()
+  public var unit: String = String()
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 }
 
-nonisolated struct DMIRegisterDeviceRequest: Sendable {
+public nonisolated struct DMIRegisterDeviceRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var device: DMIDevice {
+  public var device: DMIDevice {
     get {_device ?? DMIDevice()}
     set {_device = newValue}
   }
   /// Returns true if `device` has been explicitly set.
-  var hasDevice: Bool {self._device != nil}
+  public var hasDevice: Bool {self._device != nil}
   /// Clears the value of `device`. Subsequent reads from it will return its default value.
-  mutating func clearDevice() {self._device = nil}
+  public mutating func clearDevice() {self._device = nil}
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 
   fileprivate var _device: DMIDevice? = nil
 }
 
-nonisolated struct DMIRemoveDeviceRequest: Sendable {
+public nonisolated struct DMIRegisterDeviceResponse: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var deviceName: String = String()
+  public var deviceName: String = String()
 
-  var deviceNamespace: String = String()
+  public var deviceNamespace: String = String()
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 }
 
-nonisolated struct DMIUpdateDeviceRequest: Sendable {
+public nonisolated struct DMIRemoveDeviceRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var device: DMIDevice {
+  public var deviceName: String = String()
+
+  public var deviceNamespace: String = String()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+public nonisolated struct DMIUpdateDeviceRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var device: DMIDevice {
     get {_device ?? DMIDevice()}
     set {_device = newValue}
   }
   /// Returns true if `device` has been explicitly set.
-  var hasDevice: Bool {self._device != nil}
+  public var hasDevice: Bool {self._device != nil}
   /// Clears the value of `device`. Subsequent reads from it will return its default value.
-  mutating func clearDevice() {self._device = nil}
+  public mutating func clearDevice() {self._device = nil}
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 
   fileprivate var _device: DMIDevice? = nil
 }
 
-nonisolated struct DMICreateDeviceModelRequest: Sendable {
+public nonisolated struct DMICreateDeviceModelRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var model: DMIDeviceModel {
+  public var model: DMIDeviceModel {
     get {_model ?? DMIDeviceModel()}
     set {_model = newValue}
   }
   /// Returns true if `model` has been explicitly set.
-  var hasModel: Bool {self._model != nil}
+  public var hasModel: Bool {self._model != nil}
   /// Clears the value of `model`. Subsequent reads from it will return its default value.
-  mutating func clearModel() {self._model = nil}
+  public mutating func clearModel() {self._model = nil}
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 
   fileprivate var _model: DMIDeviceModel? = nil
 }
 
-nonisolated struct DMIRemoveDeviceModelRequest: Sendable {
+public nonisolated struct DMIRemoveDeviceModelRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var modelName: String = String()
+  public var modelName: String = String()
 
-  var modelNamespace: String = String()
+  public var modelNamespace: String = String()
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 }
 
-nonisolated struct DMIUpdateDeviceModelRequest: Sendable {
+public nonisolated struct DMIUpdateDeviceModelRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var model: DMIDeviceModel {
+  public var model: DMIDeviceModel {
     get {_model ?? DMIDeviceModel()}
     set {_model = newValue}
   }
   /// Returns true if `model` has been explicitly set.
-  var hasModel: Bool {self._model != nil}
+  public var hasModel: Bool {self._model != nil}
   /// Clears the value of `model`. Subsequent reads from it will return its default value.
-  mutating func clearModel() {self._model = nil}
+  public mutating func clearModel() {self._model = nil}
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 
   fileprivate var _model: DMIDeviceModel? = nil
 }
 
-nonisolated struct DMINothing: Sendable {
+public nonisolated struct DMINothing: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var unknownFields = SwiftProtobuf.UnknownStorage()
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  init() {}
+  public init() {}
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
@@ -907,10 +921,10 @@ nonisolated struct DMINothing: Sendable {
 fileprivate nonisolated let _protobuf_package = "v1beta1"
 
 nonisolated extension DMIMapperRegisterRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".MapperRegisterRequest"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}withData\0\u{1}mapper\0")
+  public static let protoMessageName: String = _protobuf_package + ".MapperRegisterRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}withData\0\u{1}mapper\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -923,7 +937,7 @@ nonisolated extension DMIMapperRegisterRequest: SwiftProtobuf.Message, SwiftProt
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     // The use of inline closures is to circumvent an issue where the compiler
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
@@ -937,7 +951,7 @@ nonisolated extension DMIMapperRegisterRequest: SwiftProtobuf.Message, SwiftProt
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIMapperRegisterRequest, rhs: DMIMapperRegisterRequest) -> Bool {
+  public static func ==(lhs: DMIMapperRegisterRequest, rhs: DMIMapperRegisterRequest) -> Bool {
     if lhs.withData != rhs.withData {return false}
     if lhs._mapper != rhs._mapper {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
@@ -946,10 +960,10 @@ nonisolated extension DMIMapperRegisterRequest: SwiftProtobuf.Message, SwiftProt
 }
 
 nonisolated extension DMIMapperRegisterResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".MapperRegisterResponse"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}modelList\0\u{1}deviceList\0")
+  public static let protoMessageName: String = _protobuf_package + ".MapperRegisterResponse"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}modelList\0\u{1}deviceList\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -962,7 +976,7 @@ nonisolated extension DMIMapperRegisterResponse: SwiftProtobuf.Message, SwiftPro
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     if !self.modelList.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.modelList, fieldNumber: 1)
     }
@@ -972,7 +986,7 @@ nonisolated extension DMIMapperRegisterResponse: SwiftProtobuf.Message, SwiftPro
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIMapperRegisterResponse, rhs: DMIMapperRegisterResponse) -> Bool {
+  public static func ==(lhs: DMIMapperRegisterResponse, rhs: DMIMapperRegisterResponse) -> Bool {
     if lhs.modelList != rhs.modelList {return false}
     if lhs.deviceList != rhs.deviceList {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
@@ -981,10 +995,10 @@ nonisolated extension DMIMapperRegisterResponse: SwiftProtobuf.Message, SwiftPro
 }
 
 nonisolated extension DMIMapperInfo: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".MapperInfo"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}version\0\u{3}api_version\0\u{1}protocol\0\u{1}address\0\u{1}state\0")
+  public static let protoMessageName: String = _protobuf_package + ".MapperInfo"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}version\0\u{3}api_version\0\u{1}protocol\0\u{1}address\0\u{1}state\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -1001,7 +1015,7 @@ nonisolated extension DMIMapperInfo: SwiftProtobuf.Message, SwiftProtobuf._Messa
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     if !self.name.isEmpty {
       try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
     }
@@ -1023,7 +1037,7 @@ nonisolated extension DMIMapperInfo: SwiftProtobuf.Message, SwiftProtobuf._Messa
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIMapperInfo, rhs: DMIMapperInfo) -> Bool {
+  public static func ==(lhs: DMIMapperInfo, rhs: DMIMapperInfo) -> Bool {
     if lhs.name != rhs.name {return false}
     if lhs.version != rhs.version {return false}
     if lhs.apiVersion != rhs.apiVersion {return false}
@@ -1036,10 +1050,10 @@ nonisolated extension DMIMapperInfo: SwiftProtobuf.Message, SwiftProtobuf._Messa
 }
 
 nonisolated extension DMIReportDeviceStatusRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".ReportDeviceStatusRequest"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}deviceName\0\u{1}reportedDevice\0\u{1}deviceNamespace\0")
+  public static let protoMessageName: String = _protobuf_package + ".ReportDeviceStatusRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}deviceName\0\u{1}reportedDevice\0\u{1}deviceNamespace\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -1053,7 +1067,7 @@ nonisolated extension DMIReportDeviceStatusRequest: SwiftProtobuf.Message, Swift
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     // The use of inline closures is to circumvent an issue where the compiler
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
@@ -1070,7 +1084,7 @@ nonisolated extension DMIReportDeviceStatusRequest: SwiftProtobuf.Message, Swift
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIReportDeviceStatusRequest, rhs: DMIReportDeviceStatusRequest) -> Bool {
+  public static func ==(lhs: DMIReportDeviceStatusRequest, rhs: DMIReportDeviceStatusRequest) -> Bool {
     if lhs.deviceName != rhs.deviceName {return false}
     if lhs._reportedDevice != rhs._reportedDevice {return false}
     if lhs.deviceNamespace != rhs.deviceNamespace {return false}
@@ -1080,10 +1094,10 @@ nonisolated extension DMIReportDeviceStatusRequest: SwiftProtobuf.Message, Swift
 }
 
 nonisolated extension DMIReportDeviceStatesRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".ReportDeviceStatesRequest"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}deviceName\0\u{1}deviceNamespace\0\u{1}state\0")
+  public static let protoMessageName: String = _protobuf_package + ".ReportDeviceStatesRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}deviceName\0\u{1}deviceNamespace\0\u{1}state\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -1097,7 +1111,7 @@ nonisolated extension DMIReportDeviceStatesRequest: SwiftProtobuf.Message, Swift
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     if !self.deviceName.isEmpty {
       try visitor.visitSingularStringField(value: self.deviceName, fieldNumber: 1)
     }
@@ -1110,7 +1124,7 @@ nonisolated extension DMIReportDeviceStatesRequest: SwiftProtobuf.Message, Swift
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIReportDeviceStatesRequest, rhs: DMIReportDeviceStatesRequest) -> Bool {
+  public static func ==(lhs: DMIReportDeviceStatesRequest, rhs: DMIReportDeviceStatesRequest) -> Bool {
     if lhs.deviceName != rhs.deviceName {return false}
     if lhs.deviceNamespace != rhs.deviceNamespace {return false}
     if lhs.state != rhs.state {return false}
@@ -1120,10 +1134,10 @@ nonisolated extension DMIReportDeviceStatesRequest: SwiftProtobuf.Message, Swift
 }
 
 nonisolated extension DMIDeviceStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".DeviceStatus"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}twins\0\u{1}reportToCloud\0\u{1}reportCycle\0")
+  public static let protoMessageName: String = _protobuf_package + ".DeviceStatus"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}twins\0\u{1}reportToCloud\0\u{1}reportCycle\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -1137,7 +1151,7 @@ nonisolated extension DMIDeviceStatus: SwiftProtobuf.Message, SwiftProtobuf._Mes
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     if !self.twins.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.twins, fieldNumber: 1)
     }
@@ -1150,7 +1164,7 @@ nonisolated extension DMIDeviceStatus: SwiftProtobuf.Message, SwiftProtobuf._Mes
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIDeviceStatus, rhs: DMIDeviceStatus) -> Bool {
+  public static func ==(lhs: DMIDeviceStatus, rhs: DMIDeviceStatus) -> Bool {
     if lhs.twins != rhs.twins {return false}
     if lhs.reportToCloud != rhs.reportToCloud {return false}
     if lhs.reportCycle != rhs.reportCycle {return false}
@@ -1160,10 +1174,10 @@ nonisolated extension DMIDeviceStatus: SwiftProtobuf.Message, SwiftProtobuf._Mes
 }
 
 nonisolated extension DMITwin: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".Twin"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}propertyName\0\u{1}observedDesired\0\u{1}reported\0")
+  public static let protoMessageName: String = _protobuf_package + ".Twin"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}propertyName\0\u{1}observedDesired\0\u{1}reported\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -1177,7 +1191,7 @@ nonisolated extension DMITwin: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     // The use of inline closures is to circumvent an issue where the compiler
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
@@ -1194,7 +1208,7 @@ nonisolated extension DMITwin: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMITwin, rhs: DMITwin) -> Bool {
+  public static func ==(lhs: DMITwin, rhs: DMITwin) -> Bool {
     if lhs.propertyName != rhs.propertyName {return false}
     if lhs._observedDesired != rhs._observedDesired {return false}
     if lhs._reported != rhs._reported {return false}
@@ -1204,10 +1218,10 @@ nonisolated extension DMITwin: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
 }
 
 nonisolated extension DMITwinProperty: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".TwinProperty"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}value\0\u{1}metadata\0")
+  public static let protoMessageName: String = _protobuf_package + ".TwinProperty"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}value\0\u{1}metadata\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -1220,7 +1234,7 @@ nonisolated extension DMITwinProperty: SwiftProtobuf.Message, SwiftProtobuf._Mes
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     if !self.value.isEmpty {
       try visitor.visitSingularStringField(value: self.value, fieldNumber: 1)
     }
@@ -1230,7 +1244,7 @@ nonisolated extension DMITwinProperty: SwiftProtobuf.Message, SwiftProtobuf._Mes
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMITwinProperty, rhs: DMITwinProperty) -> Bool {
+  public static func ==(lhs: DMITwinProperty, rhs: DMITwinProperty) -> Bool {
     if lhs.value != rhs.value {return false}
     if lhs.metadata != rhs.metadata {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
@@ -1239,10 +1253,10 @@ nonisolated extension DMITwinProperty: SwiftProtobuf.Message, SwiftProtobuf._Mes
 }
 
 nonisolated extension DMIDevice: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".Device"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}spec\0\u{1}status\0\u{1}namespace\0")
+  public static let protoMessageName: String = _protobuf_package + ".Device"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}spec\0\u{1}status\0\u{1}namespace\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -1257,7 +1271,7 @@ nonisolated extension DMIDevice: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     // The use of inline closures is to circumvent an issue where the compiler
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
@@ -1277,7 +1291,7 @@ nonisolated extension DMIDevice: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIDevice, rhs: DMIDevice) -> Bool {
+  public static func ==(lhs: DMIDevice, rhs: DMIDevice) -> Bool {
     if lhs.name != rhs.name {return false}
     if lhs._spec != rhs._spec {return false}
     if lhs._status != rhs._status {return false}
@@ -1288,10 +1302,10 @@ nonisolated extension DMIDevice: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
 }
 
 nonisolated extension DMIDeviceSpec: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".DeviceSpec"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}deviceModelReference\0\u{1}protocol\0\u{1}properties\0\u{1}methods\0")
+  public static let protoMessageName: String = _protobuf_package + ".DeviceSpec"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}deviceModelReference\0\u{1}protocol\0\u{1}properties\0\u{1}methods\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -1306,7 +1320,7 @@ nonisolated extension DMIDeviceSpec: SwiftProtobuf.Message, SwiftProtobuf._Messa
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     // The use of inline closures is to circumvent an issue where the compiler
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
@@ -1326,7 +1340,7 @@ nonisolated extension DMIDeviceSpec: SwiftProtobuf.Message, SwiftProtobuf._Messa
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIDeviceSpec, rhs: DMIDeviceSpec) -> Bool {
+  public static func ==(lhs: DMIDeviceSpec, rhs: DMIDeviceSpec) -> Bool {
     if lhs.deviceModelReference != rhs.deviceModelReference {return false}
     if lhs._protocol != rhs._protocol {return false}
     if lhs.properties != rhs.properties {return false}
@@ -1337,10 +1351,10 @@ nonisolated extension DMIDeviceSpec: SwiftProtobuf.Message, SwiftProtobuf._Messa
 }
 
 nonisolated extension DMIDeviceMethod: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".DeviceMethod"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}description\0\u{1}propertyNames\0")
+  public static let protoMessageName: String = _protobuf_package + ".DeviceMethod"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}description\0\u{1}propertyNames\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -1354,7 +1368,7 @@ nonisolated extension DMIDeviceMethod: SwiftProtobuf.Message, SwiftProtobuf._Mes
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     if !self.name.isEmpty {
       try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
     }
@@ -1367,7 +1381,7 @@ nonisolated extension DMIDeviceMethod: SwiftProtobuf.Message, SwiftProtobuf._Mes
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIDeviceMethod, rhs: DMIDeviceMethod) -> Bool {
+  public static func ==(lhs: DMIDeviceMethod, rhs: DMIDeviceMethod) -> Bool {
     if lhs.name != rhs.name {return false}
     if lhs.description_p != rhs.description_p {return false}
     if lhs.propertyNames != rhs.propertyNames {return false}
@@ -1377,10 +1391,10 @@ nonisolated extension DMIDeviceMethod: SwiftProtobuf.Message, SwiftProtobuf._Mes
 }
 
 nonisolated extension DMIDeviceProperty: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".DeviceProperty"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}desired\0\u{1}visitors\0\u{1}reportCycle\0\u{1}collectCycle\0\u{1}reportToCloud\0\u{1}pushMethod\0")
+  public static let protoMessageName: String = _protobuf_package + ".DeviceProperty"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}desired\0\u{1}visitors\0\u{1}reportCycle\0\u{1}collectCycle\0\u{1}reportToCloud\0\u{1}pushMethod\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -1398,7 +1412,7 @@ nonisolated extension DMIDeviceProperty: SwiftProtobuf.Message, SwiftProtobuf._M
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     // The use of inline closures is to circumvent an issue where the compiler
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
@@ -1427,7 +1441,7 @@ nonisolated extension DMIDeviceProperty: SwiftProtobuf.Message, SwiftProtobuf._M
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIDeviceProperty, rhs: DMIDeviceProperty) -> Bool {
+  public static func ==(lhs: DMIDeviceProperty, rhs: DMIDeviceProperty) -> Bool {
     if lhs.name != rhs.name {return false}
     if lhs._desired != rhs._desired {return false}
     if lhs._visitors != rhs._visitors {return false}
@@ -1441,10 +1455,10 @@ nonisolated extension DMIDeviceProperty: SwiftProtobuf.Message, SwiftProtobuf._M
 }
 
 nonisolated extension DMIProtocolConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".ProtocolConfig"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}protocolName\0\u{1}configData\0")
+  public static let protoMessageName: String = _protobuf_package + ".ProtocolConfig"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}protocolName\0\u{1}configData\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -1457,7 +1471,7 @@ nonisolated extension DMIProtocolConfig: SwiftProtobuf.Message, SwiftProtobuf._M
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     // The use of inline closures is to circumvent an issue where the compiler
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
@@ -1471,7 +1485,7 @@ nonisolated extension DMIProtocolConfig: SwiftProtobuf.Message, SwiftProtobuf._M
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIProtocolConfig, rhs: DMIProtocolConfig) -> Bool {
+  public static func ==(lhs: DMIProtocolConfig, rhs: DMIProtocolConfig) -> Bool {
     if lhs.protocolName != rhs.protocolName {return false}
     if lhs._configData != rhs._configData {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
@@ -1480,10 +1494,10 @@ nonisolated extension DMIProtocolConfig: SwiftProtobuf.Message, SwiftProtobuf._M
 }
 
 nonisolated extension DMIVisitorConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".VisitorConfig"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}protocolName\0\u{1}configData\0")
+  public static let protoMessageName: String = _protobuf_package + ".VisitorConfig"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}protocolName\0\u{1}configData\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -1496,7 +1510,7 @@ nonisolated extension DMIVisitorConfig: SwiftProtobuf.Message, SwiftProtobuf._Me
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     // The use of inline closures is to circumvent an issue where the compiler
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
@@ -1510,7 +1524,7 @@ nonisolated extension DMIVisitorConfig: SwiftProtobuf.Message, SwiftProtobuf._Me
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIVisitorConfig, rhs: DMIVisitorConfig) -> Bool {
+  public static func ==(lhs: DMIVisitorConfig, rhs: DMIVisitorConfig) -> Bool {
     if lhs.protocolName != rhs.protocolName {return false}
     if lhs._configData != rhs._configData {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
@@ -1519,10 +1533,10 @@ nonisolated extension DMIVisitorConfig: SwiftProtobuf.Message, SwiftProtobuf._Me
 }
 
 nonisolated extension DMICustomizedValue: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".CustomizedValue"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}data\0")
+  public static let protoMessageName: String = _protobuf_package + ".CustomizedValue"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}data\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -1534,14 +1548,14 @@ nonisolated extension DMICustomizedValue: SwiftProtobuf.Message, SwiftProtobuf._
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     if !self.data.isEmpty {
       try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMessageMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.Google_Protobuf_Any>.self, value: self.data, fieldNumber: 1)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMICustomizedValue, rhs: DMICustomizedValue) -> Bool {
+  public static func ==(lhs: DMICustomizedValue, rhs: DMICustomizedValue) -> Bool {
     if lhs.data != rhs.data {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
@@ -1549,10 +1563,10 @@ nonisolated extension DMICustomizedValue: SwiftProtobuf.Message, SwiftProtobuf._
 }
 
 nonisolated extension DMIAnomalyDetection: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".AnomalyDetection"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}data\0")
+  public static let protoMessageName: String = _protobuf_package + ".AnomalyDetection"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}data\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -1564,14 +1578,14 @@ nonisolated extension DMIAnomalyDetection: SwiftProtobuf.Message, SwiftProtobuf.
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     if !self.data.isEmpty {
       try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMessageMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.Google_Protobuf_Any>.self, value: self.data, fieldNumber: 1)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIAnomalyDetection, rhs: DMIAnomalyDetection) -> Bool {
+  public static func ==(lhs: DMIAnomalyDetection, rhs: DMIAnomalyDetection) -> Bool {
     if lhs.data != rhs.data {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
@@ -1579,8 +1593,8 @@ nonisolated extension DMIAnomalyDetection: SwiftProtobuf.Message, SwiftProtobuf.
 }
 
 nonisolated extension DMIPushMethod: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".PushMethod"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}http\0\u{1}mqtt\0\u{1}dbMethod\0\u{1}otel\0\u{1}anomalyDetection\0")
+  public static let protoMessageName: String = _protobuf_package + ".PushMethod"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}http\0\u{1}mqtt\0\u{1}dbMethod\0\u{1}otel\0\u{1}anomalyDetection\0")
 
   fileprivate class _StorageClass {
     var _http: DMIPushMethodHTTP? = nil
@@ -1613,7 +1627,7 @@ nonisolated extension DMIPushMethod: SwiftProtobuf.Message, SwiftProtobuf._Messa
     return _storage
   }
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     _ = _uniqueStorage()
     try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
       while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1632,7 +1646,7 @@ nonisolated extension DMIPushMethod: SwiftProtobuf.Message, SwiftProtobuf._Messa
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every if/case branch local when no optimizations
@@ -1657,7 +1671,7 @@ nonisolated extension DMIPushMethod: SwiftProtobuf.Message, SwiftProtobuf._Messa
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIPushMethod, rhs: DMIPushMethod) -> Bool {
+  public static func ==(lhs: DMIPushMethod, rhs: DMIPushMethod) -> Bool {
     if lhs._storage !== rhs._storage {
       let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
         let _storage = _args.0
@@ -1677,10 +1691,10 @@ nonisolated extension DMIPushMethod: SwiftProtobuf.Message, SwiftProtobuf._Messa
 }
 
 nonisolated extension DMIPushMethodHTTP: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".PushMethodHTTP"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hostname\0\u{1}port\0\u{1}requestpath\0\u{1}timeout\0")
+  public static let protoMessageName: String = _protobuf_package + ".PushMethodHTTP"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hostname\0\u{1}port\0\u{1}requestpath\0\u{1}timeout\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -1695,7 +1709,7 @@ nonisolated extension DMIPushMethodHTTP: SwiftProtobuf.Message, SwiftProtobuf._M
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     if !self.hostname.isEmpty {
       try visitor.visitSingularStringField(value: self.hostname, fieldNumber: 1)
     }
@@ -1711,7 +1725,7 @@ nonisolated extension DMIPushMethodHTTP: SwiftProtobuf.Message, SwiftProtobuf._M
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIPushMethodHTTP, rhs: DMIPushMethodHTTP) -> Bool {
+  public static func ==(lhs: DMIPushMethodHTTP, rhs: DMIPushMethodHTTP) -> Bool {
     if lhs.hostname != rhs.hostname {return false}
     if lhs.port != rhs.port {return false}
     if lhs.requestpath != rhs.requestpath {return false}
@@ -1722,10 +1736,10 @@ nonisolated extension DMIPushMethodHTTP: SwiftProtobuf.Message, SwiftProtobuf._M
 }
 
 nonisolated extension DMIPushMethodMQTT: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".PushMethodMQTT"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}address\0\u{1}topic\0\u{1}qos\0\u{1}retained\0")
+  public static let protoMessageName: String = _protobuf_package + ".PushMethodMQTT"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}address\0\u{1}topic\0\u{1}qos\0\u{1}retained\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -1740,7 +1754,7 @@ nonisolated extension DMIPushMethodMQTT: SwiftProtobuf.Message, SwiftProtobuf._M
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     if !self.address.isEmpty {
       try visitor.visitSingularStringField(value: self.address, fieldNumber: 1)
     }
@@ -1756,7 +1770,7 @@ nonisolated extension DMIPushMethodMQTT: SwiftProtobuf.Message, SwiftProtobuf._M
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIPushMethodMQTT, rhs: DMIPushMethodMQTT) -> Bool {
+  public static func ==(lhs: DMIPushMethodMQTT, rhs: DMIPushMethodMQTT) -> Bool {
     if lhs.address != rhs.address {return false}
     if lhs.topic != rhs.topic {return false}
     if lhs.qos != rhs.qos {return false}
@@ -1767,10 +1781,10 @@ nonisolated extension DMIPushMethodMQTT: SwiftProtobuf.Message, SwiftProtobuf._M
 }
 
 nonisolated extension DMIPushMethodOTEL: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".PushMethodOTEL"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}endpointURL\0")
+  public static let protoMessageName: String = _protobuf_package + ".PushMethodOTEL"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}endpointURL\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -1782,14 +1796,14 @@ nonisolated extension DMIPushMethodOTEL: SwiftProtobuf.Message, SwiftProtobuf._M
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     if !self.endpointURL.isEmpty {
       try visitor.visitSingularStringField(value: self.endpointURL, fieldNumber: 1)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIPushMethodOTEL, rhs: DMIPushMethodOTEL) -> Bool {
+  public static func ==(lhs: DMIPushMethodOTEL, rhs: DMIPushMethodOTEL) -> Bool {
     if lhs.endpointURL != rhs.endpointURL {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
@@ -1797,10 +1811,10 @@ nonisolated extension DMIPushMethodOTEL: SwiftProtobuf.Message, SwiftProtobuf._M
 }
 
 nonisolated extension DMIDBMethod: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".DBMethod"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}influxdb2\0\u{1}redis\0\u{1}tdengine\0\u{1}mysql\0")
+  public static let protoMessageName: String = _protobuf_package + ".DBMethod"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}influxdb2\0\u{1}redis\0\u{1}tdengine\0\u{1}mysql\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -1815,7 +1829,7 @@ nonisolated extension DMIDBMethod: SwiftProtobuf.Message, SwiftProtobuf._Message
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     // The use of inline closures is to circumvent an issue where the compiler
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
@@ -1835,7 +1849,7 @@ nonisolated extension DMIDBMethod: SwiftProtobuf.Message, SwiftProtobuf._Message
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIDBMethod, rhs: DMIDBMethod) -> Bool {
+  public static func ==(lhs: DMIDBMethod, rhs: DMIDBMethod) -> Bool {
     if lhs._influxdb2 != rhs._influxdb2 {return false}
     if lhs._redis != rhs._redis {return false}
     if lhs._tdengine != rhs._tdengine {return false}
@@ -1846,10 +1860,10 @@ nonisolated extension DMIDBMethod: SwiftProtobuf.Message, SwiftProtobuf._Message
 }
 
 nonisolated extension DMIDBMethodInfluxdb2: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".DBMethodInfluxdb2"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}influxdb2ClientConfig\0\u{1}influxdb2DataConfig\0")
+  public static let protoMessageName: String = _protobuf_package + ".DBMethodInfluxdb2"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}influxdb2ClientConfig\0\u{1}influxdb2DataConfig\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -1862,7 +1876,7 @@ nonisolated extension DMIDBMethodInfluxdb2: SwiftProtobuf.Message, SwiftProtobuf
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     // The use of inline closures is to circumvent an issue where the compiler
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
@@ -1876,7 +1890,7 @@ nonisolated extension DMIDBMethodInfluxdb2: SwiftProtobuf.Message, SwiftProtobuf
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIDBMethodInfluxdb2, rhs: DMIDBMethodInfluxdb2) -> Bool {
+  public static func ==(lhs: DMIDBMethodInfluxdb2, rhs: DMIDBMethodInfluxdb2) -> Bool {
     if lhs._influxdb2ClientConfig != rhs._influxdb2ClientConfig {return false}
     if lhs._influxdb2DataConfig != rhs._influxdb2DataConfig {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
@@ -1885,10 +1899,10 @@ nonisolated extension DMIDBMethodInfluxdb2: SwiftProtobuf.Message, SwiftProtobuf
 }
 
 nonisolated extension DMIInfluxdb2ClientConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".Influxdb2ClientConfig"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}url\0\u{1}org\0\u{1}bucket\0")
+  public static let protoMessageName: String = _protobuf_package + ".Influxdb2ClientConfig"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}url\0\u{1}org\0\u{1}bucket\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -1902,7 +1916,7 @@ nonisolated extension DMIInfluxdb2ClientConfig: SwiftProtobuf.Message, SwiftProt
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     if !self.url.isEmpty {
       try visitor.visitSingularStringField(value: self.url, fieldNumber: 1)
     }
@@ -1915,7 +1929,7 @@ nonisolated extension DMIInfluxdb2ClientConfig: SwiftProtobuf.Message, SwiftProt
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIInfluxdb2ClientConfig, rhs: DMIInfluxdb2ClientConfig) -> Bool {
+  public static func ==(lhs: DMIInfluxdb2ClientConfig, rhs: DMIInfluxdb2ClientConfig) -> Bool {
     if lhs.url != rhs.url {return false}
     if lhs.org != rhs.org {return false}
     if lhs.bucket != rhs.bucket {return false}
@@ -1925,10 +1939,10 @@ nonisolated extension DMIInfluxdb2ClientConfig: SwiftProtobuf.Message, SwiftProt
 }
 
 nonisolated extension DMIInfluxdb2DataConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".Influxdb2DataConfig"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}measurement\0\u{1}tag\0\u{1}fieldKey\0")
+  public static let protoMessageName: String = _protobuf_package + ".Influxdb2DataConfig"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}measurement\0\u{1}tag\0\u{1}fieldKey\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -1942,7 +1956,7 @@ nonisolated extension DMIInfluxdb2DataConfig: SwiftProtobuf.Message, SwiftProtob
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     if !self.measurement.isEmpty {
       try visitor.visitSingularStringField(value: self.measurement, fieldNumber: 1)
     }
@@ -1955,7 +1969,7 @@ nonisolated extension DMIInfluxdb2DataConfig: SwiftProtobuf.Message, SwiftProtob
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIInfluxdb2DataConfig, rhs: DMIInfluxdb2DataConfig) -> Bool {
+  public static func ==(lhs: DMIInfluxdb2DataConfig, rhs: DMIInfluxdb2DataConfig) -> Bool {
     if lhs.measurement != rhs.measurement {return false}
     if lhs.tag != rhs.tag {return false}
     if lhs.fieldKey != rhs.fieldKey {return false}
@@ -1965,10 +1979,10 @@ nonisolated extension DMIInfluxdb2DataConfig: SwiftProtobuf.Message, SwiftProtob
 }
 
 nonisolated extension DMIDBMethodRedis: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".DBMethodRedis"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}redisClientConfig\0")
+  public static let protoMessageName: String = _protobuf_package + ".DBMethodRedis"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}redisClientConfig\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -1980,7 +1994,7 @@ nonisolated extension DMIDBMethodRedis: SwiftProtobuf.Message, SwiftProtobuf._Me
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     // The use of inline closures is to circumvent an issue where the compiler
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
@@ -1991,7 +2005,7 @@ nonisolated extension DMIDBMethodRedis: SwiftProtobuf.Message, SwiftProtobuf._Me
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIDBMethodRedis, rhs: DMIDBMethodRedis) -> Bool {
+  public static func ==(lhs: DMIDBMethodRedis, rhs: DMIDBMethodRedis) -> Bool {
     if lhs._redisClientConfig != rhs._redisClientConfig {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
@@ -1999,10 +2013,10 @@ nonisolated extension DMIDBMethodRedis: SwiftProtobuf.Message, SwiftProtobuf._Me
 }
 
 nonisolated extension DMIRedisClientConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".RedisClientConfig"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}addr\0\u{1}db\0\u{1}poolsize\0\u{1}minIdleConns\0")
+  public static let protoMessageName: String = _protobuf_package + ".RedisClientConfig"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}addr\0\u{1}db\0\u{1}poolsize\0\u{1}minIdleConns\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -2017,7 +2031,7 @@ nonisolated extension DMIRedisClientConfig: SwiftProtobuf.Message, SwiftProtobuf
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     if !self.addr.isEmpty {
       try visitor.visitSingularStringField(value: self.addr, fieldNumber: 1)
     }
@@ -2033,7 +2047,7 @@ nonisolated extension DMIRedisClientConfig: SwiftProtobuf.Message, SwiftProtobuf
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIRedisClientConfig, rhs: DMIRedisClientConfig) -> Bool {
+  public static func ==(lhs: DMIRedisClientConfig, rhs: DMIRedisClientConfig) -> Bool {
     if lhs.addr != rhs.addr {return false}
     if lhs.db != rhs.db {return false}
     if lhs.poolsize != rhs.poolsize {return false}
@@ -2044,10 +2058,10 @@ nonisolated extension DMIRedisClientConfig: SwiftProtobuf.Message, SwiftProtobuf
 }
 
 nonisolated extension DMIDBMethodTDEngine: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".DBMethodTDEngine"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tdEngineClientConfig\0")
+  public static let protoMessageName: String = _protobuf_package + ".DBMethodTDEngine"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tdEngineClientConfig\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -2059,7 +2073,7 @@ nonisolated extension DMIDBMethodTDEngine: SwiftProtobuf.Message, SwiftProtobuf.
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     // The use of inline closures is to circumvent an issue where the compiler
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
@@ -2070,7 +2084,7 @@ nonisolated extension DMIDBMethodTDEngine: SwiftProtobuf.Message, SwiftProtobuf.
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIDBMethodTDEngine, rhs: DMIDBMethodTDEngine) -> Bool {
+  public static func ==(lhs: DMIDBMethodTDEngine, rhs: DMIDBMethodTDEngine) -> Bool {
     if lhs._tdEngineClientConfig != rhs._tdEngineClientConfig {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
@@ -2078,10 +2092,10 @@ nonisolated extension DMIDBMethodTDEngine: SwiftProtobuf.Message, SwiftProtobuf.
 }
 
 nonisolated extension DMITDEngineClientConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".TDEngineClientConfig"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}addr\0\u{1}dbname\0")
+  public static let protoMessageName: String = _protobuf_package + ".TDEngineClientConfig"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}addr\0\u{1}dbname\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -2094,7 +2108,7 @@ nonisolated extension DMITDEngineClientConfig: SwiftProtobuf.Message, SwiftProto
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     if !self.addr.isEmpty {
       try visitor.visitSingularStringField(value: self.addr, fieldNumber: 1)
     }
@@ -2104,7 +2118,7 @@ nonisolated extension DMITDEngineClientConfig: SwiftProtobuf.Message, SwiftProto
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMITDEngineClientConfig, rhs: DMITDEngineClientConfig) -> Bool {
+  public static func ==(lhs: DMITDEngineClientConfig, rhs: DMITDEngineClientConfig) -> Bool {
     if lhs.addr != rhs.addr {return false}
     if lhs.dbname != rhs.dbname {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
@@ -2113,10 +2127,10 @@ nonisolated extension DMITDEngineClientConfig: SwiftProtobuf.Message, SwiftProto
 }
 
 nonisolated extension DMIDBMethodMySQL: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".DBMethodMySQL"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}mysqlClientConfig\0")
+  public static let protoMessageName: String = _protobuf_package + ".DBMethodMySQL"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}mysqlClientConfig\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -2128,7 +2142,7 @@ nonisolated extension DMIDBMethodMySQL: SwiftProtobuf.Message, SwiftProtobuf._Me
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     // The use of inline closures is to circumvent an issue where the compiler
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
@@ -2139,7 +2153,7 @@ nonisolated extension DMIDBMethodMySQL: SwiftProtobuf.Message, SwiftProtobuf._Me
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIDBMethodMySQL, rhs: DMIDBMethodMySQL) -> Bool {
+  public static func ==(lhs: DMIDBMethodMySQL, rhs: DMIDBMethodMySQL) -> Bool {
     if lhs._mysqlClientConfig != rhs._mysqlClientConfig {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
@@ -2147,10 +2161,10 @@ nonisolated extension DMIDBMethodMySQL: SwiftProtobuf.Message, SwiftProtobuf._Me
 }
 
 nonisolated extension DMIMySQLClientConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".MySQLClientConfig"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}addr\0\u{1}database\0\u{1}userName\0")
+  public static let protoMessageName: String = _protobuf_package + ".MySQLClientConfig"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}addr\0\u{1}database\0\u{1}userName\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -2164,7 +2178,7 @@ nonisolated extension DMIMySQLClientConfig: SwiftProtobuf.Message, SwiftProtobuf
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     if !self.addr.isEmpty {
       try visitor.visitSingularStringField(value: self.addr, fieldNumber: 1)
     }
@@ -2177,7 +2191,7 @@ nonisolated extension DMIMySQLClientConfig: SwiftProtobuf.Message, SwiftProtobuf
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIMySQLClientConfig, rhs: DMIMySQLClientConfig) -> Bool {
+  public static func ==(lhs: DMIMySQLClientConfig, rhs: DMIMySQLClientConfig) -> Bool {
     if lhs.addr != rhs.addr {return false}
     if lhs.database != rhs.database {return false}
     if lhs.userName != rhs.userName {return false}
@@ -2187,10 +2201,10 @@ nonisolated extension DMIMySQLClientConfig: SwiftProtobuf.Message, SwiftProtobuf
 }
 
 nonisolated extension DMIDeviceModel: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".DeviceModel"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}spec\0\u{1}namespace\0")
+  public static let protoMessageName: String = _protobuf_package + ".DeviceModel"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}spec\0\u{1}namespace\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -2204,7 +2218,7 @@ nonisolated extension DMIDeviceModel: SwiftProtobuf.Message, SwiftProtobuf._Mess
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     // The use of inline closures is to circumvent an issue where the compiler
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
@@ -2221,7 +2235,7 @@ nonisolated extension DMIDeviceModel: SwiftProtobuf.Message, SwiftProtobuf._Mess
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIDeviceModel, rhs: DMIDeviceModel) -> Bool {
+  public static func ==(lhs: DMIDeviceModel, rhs: DMIDeviceModel) -> Bool {
     if lhs.name != rhs.name {return false}
     if lhs._spec != rhs._spec {return false}
     if lhs.namespace != rhs.namespace {return false}
@@ -2231,10 +2245,10 @@ nonisolated extension DMIDeviceModel: SwiftProtobuf.Message, SwiftProtobuf._Mess
 }
 
 nonisolated extension DMIDeviceModelSpec: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".DeviceModelSpec"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}properties\0")
+  public static let protoMessageName: String = _protobuf_package + ".DeviceModelSpec"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}properties\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -2246,14 +2260,14 @@ nonisolated extension DMIDeviceModelSpec: SwiftProtobuf.Message, SwiftProtobuf._
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     if !self.properties.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.properties, fieldNumber: 1)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIDeviceModelSpec, rhs: DMIDeviceModelSpec) -> Bool {
+  public static func ==(lhs: DMIDeviceModelSpec, rhs: DMIDeviceModelSpec) -> Bool {
     if lhs.properties != rhs.properties {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
@@ -2261,10 +2275,10 @@ nonisolated extension DMIDeviceModelSpec: SwiftProtobuf.Message, SwiftProtobuf._
 }
 
 nonisolated extension DMIModelProperty: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".ModelProperty"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}description\0\u{1}type\0\u{1}accessMode\0\u{1}minimum\0\u{1}maximum\0\u{1}unit\0")
+  public static let protoMessageName: String = _protobuf_package + ".ModelProperty"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}description\0\u{1}type\0\u{1}accessMode\0\u{1}minimum\0\u{1}maximum\0\u{1}unit\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -2282,7 +2296,7 @@ nonisolated extension DMIModelProperty: SwiftProtobuf.Message, SwiftProtobuf._Me
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     if !self.name.isEmpty {
       try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
     }
@@ -2307,7 +2321,7 @@ nonisolated extension DMIModelProperty: SwiftProtobuf.Message, SwiftProtobuf._Me
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIModelProperty, rhs: DMIModelProperty) -> Bool {
+  public static func ==(lhs: DMIModelProperty, rhs: DMIModelProperty) -> Bool {
     if lhs.name != rhs.name {return false}
     if lhs.description_p != rhs.description_p {return false}
     if lhs.type != rhs.type {return false}
@@ -2321,10 +2335,10 @@ nonisolated extension DMIModelProperty: SwiftProtobuf.Message, SwiftProtobuf._Me
 }
 
 nonisolated extension DMIRegisterDeviceRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".RegisterDeviceRequest"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}device\0")
+  public static let protoMessageName: String = _protobuf_package + ".RegisterDeviceRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}device\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -2336,7 +2350,7 @@ nonisolated extension DMIRegisterDeviceRequest: SwiftProtobuf.Message, SwiftProt
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     // The use of inline closures is to circumvent an issue where the compiler
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
@@ -2347,18 +2361,18 @@ nonisolated extension DMIRegisterDeviceRequest: SwiftProtobuf.Message, SwiftProt
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIRegisterDeviceRequest, rhs: DMIRegisterDeviceRequest) -> Bool {
+  public static func ==(lhs: DMIRegisterDeviceRequest, rhs: DMIRegisterDeviceRequest) -> Bool {
     if lhs._device != rhs._device {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
 }
 
-nonisolated extension DMIRemoveDeviceRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".RemoveDeviceRequest"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}deviceName\0\u{1}deviceNamespace\0")
+nonisolated extension DMIRegisterDeviceResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".RegisterDeviceResponse"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}deviceName\0\u{1}deviceNamespace\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -2371,7 +2385,7 @@ nonisolated extension DMIRemoveDeviceRequest: SwiftProtobuf.Message, SwiftProtob
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     if !self.deviceName.isEmpty {
       try visitor.visitSingularStringField(value: self.deviceName, fieldNumber: 1)
     }
@@ -2381,7 +2395,42 @@ nonisolated extension DMIRemoveDeviceRequest: SwiftProtobuf.Message, SwiftProtob
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIRemoveDeviceRequest, rhs: DMIRemoveDeviceRequest) -> Bool {
+  public static func ==(lhs: DMIRegisterDeviceResponse, rhs: DMIRegisterDeviceResponse) -> Bool {
+    if lhs.deviceName != rhs.deviceName {return false}
+    if lhs.deviceNamespace != rhs.deviceNamespace {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension DMIRemoveDeviceRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".RemoveDeviceRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}deviceName\0\u{1}deviceNamespace\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.deviceName) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.deviceNamespace) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.deviceName.isEmpty {
+      try visitor.visitSingularStringField(value: self.deviceName, fieldNumber: 1)
+    }
+    if !self.deviceNamespace.isEmpty {
+      try visitor.visitSingularStringField(value: self.deviceNamespace, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: DMIRemoveDeviceRequest, rhs: DMIRemoveDeviceRequest) -> Bool {
     if lhs.deviceName != rhs.deviceName {return false}
     if lhs.deviceNamespace != rhs.deviceNamespace {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
@@ -2390,10 +2439,10 @@ nonisolated extension DMIRemoveDeviceRequest: SwiftProtobuf.Message, SwiftProtob
 }
 
 nonisolated extension DMIUpdateDeviceRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".UpdateDeviceRequest"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}device\0")
+  public static let protoMessageName: String = _protobuf_package + ".UpdateDeviceRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}device\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -2405,7 +2454,7 @@ nonisolated extension DMIUpdateDeviceRequest: SwiftProtobuf.Message, SwiftProtob
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     // The use of inline closures is to circumvent an issue where the compiler
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
@@ -2416,7 +2465,7 @@ nonisolated extension DMIUpdateDeviceRequest: SwiftProtobuf.Message, SwiftProtob
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIUpdateDeviceRequest, rhs: DMIUpdateDeviceRequest) -> Bool {
+  public static func ==(lhs: DMIUpdateDeviceRequest, rhs: DMIUpdateDeviceRequest) -> Bool {
     if lhs._device != rhs._device {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
@@ -2424,10 +2473,10 @@ nonisolated extension DMIUpdateDeviceRequest: SwiftProtobuf.Message, SwiftProtob
 }
 
 nonisolated extension DMICreateDeviceModelRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".CreateDeviceModelRequest"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0")
+  public static let protoMessageName: String = _protobuf_package + ".CreateDeviceModelRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -2439,7 +2488,7 @@ nonisolated extension DMICreateDeviceModelRequest: SwiftProtobuf.Message, SwiftP
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     // The use of inline closures is to circumvent an issue where the compiler
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
@@ -2450,7 +2499,7 @@ nonisolated extension DMICreateDeviceModelRequest: SwiftProtobuf.Message, SwiftP
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMICreateDeviceModelRequest, rhs: DMICreateDeviceModelRequest) -> Bool {
+  public static func ==(lhs: DMICreateDeviceModelRequest, rhs: DMICreateDeviceModelRequest) -> Bool {
     if lhs._model != rhs._model {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
@@ -2458,10 +2507,10 @@ nonisolated extension DMICreateDeviceModelRequest: SwiftProtobuf.Message, SwiftP
 }
 
 nonisolated extension DMIRemoveDeviceModelRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".RemoveDeviceModelRequest"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}modelName\0\u{1}modelNamespace\0")
+  public static let protoMessageName: String = _protobuf_package + ".RemoveDeviceModelRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}modelName\0\u{1}modelNamespace\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -2474,7 +2523,7 @@ nonisolated extension DMIRemoveDeviceModelRequest: SwiftProtobuf.Message, SwiftP
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     if !self.modelName.isEmpty {
       try visitor.visitSingularStringField(value: self.modelName, fieldNumber: 1)
     }
@@ -2484,7 +2533,7 @@ nonisolated extension DMIRemoveDeviceModelRequest: SwiftProtobuf.Message, SwiftP
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIRemoveDeviceModelRequest, rhs: DMIRemoveDeviceModelRequest) -> Bool {
+  public static func ==(lhs: DMIRemoveDeviceModelRequest, rhs: DMIRemoveDeviceModelRequest) -> Bool {
     if lhs.modelName != rhs.modelName {return false}
     if lhs.modelNamespace != rhs.modelNamespace {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
@@ -2493,10 +2542,10 @@ nonisolated extension DMIRemoveDeviceModelRequest: SwiftProtobuf.Message, SwiftP
 }
 
 nonisolated extension DMIUpdateDeviceModelRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".UpdateDeviceModelRequest"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0")
+  public static let protoMessageName: String = _protobuf_package + ".UpdateDeviceModelRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0")
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
@@ -2508,7 +2557,7 @@ nonisolated extension DMIUpdateDeviceModelRequest: SwiftProtobuf.Message, SwiftP
     }
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     // The use of inline closures is to circumvent an issue where the compiler
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
@@ -2519,7 +2568,7 @@ nonisolated extension DMIUpdateDeviceModelRequest: SwiftProtobuf.Message, SwiftP
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMIUpdateDeviceModelRequest, rhs: DMIUpdateDeviceModelRequest) -> Bool {
+  public static func ==(lhs: DMIUpdateDeviceModelRequest, rhs: DMIUpdateDeviceModelRequest) -> Bool {
     if lhs._model != rhs._model {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
@@ -2527,19 +2576,19 @@ nonisolated extension DMIUpdateDeviceModelRequest: SwiftProtobuf.Message, SwiftP
 }
 
 nonisolated extension DMINothing: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".Nothing"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+  public static let protoMessageName: String = _protobuf_package + ".Nothing"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
 
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     // Load everything into unknown fields
     while try decoder.nextFieldNumber() != nil {}
   }
 
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: DMINothing, rhs: DMINothing) -> Bool {
+  public static func ==(lhs: DMINothing, rhs: DMINothing) -> Bool {
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
