@@ -49,6 +49,7 @@ struct RecordingTests {
       var matched: Set<String> = []
       for line in lines {
         if line.isFromNode {
+          try makeDevice(of: line.message, cloud)
           // The same message, with the UIDs and versions of this cloud.
           var text = String(decoding: line.message.wire, as: UTF8.self)
           for (recorded, own) in names { text = text.replacing("\"\(recorded)\"", with: "\"\(own)\"") }
@@ -78,6 +79,14 @@ struct RecordingTests {
       #expect(unexpected.isEmpty, "\(unexpected.map { "\($0.message.operation) \($0.message.resource)" })")
       await node.close()
     }
+  }
+
+  /// Has the device that a node reports about; it is told to no node.
+  private func makeDevice(of message: Message, _ cloud: CloudSimulator) throws {
+    let parts = message.resource.split(separator: "/")
+    guard message.route.source == "twin", parts.first == "device", parts.count > 3 else { return }
+    try cloud.apply(
+      try JSONValue(json: #"{"apiVersion":"devices.kubeedge.io/v1beta1","kind":"Device","metadata":{"name":"\#(parts[2])"},"spec":{}}"#))
   }
 
   /// Does in the cloud what a user had done before a message came.
