@@ -4,6 +4,7 @@ import Core
 import EdgeHub
 import EdgeStream
 import Edged
+import EventBus
 import FoundationEssentials
 import Glibc
 import LocalAPI
@@ -82,6 +83,13 @@ struct Run: ParsableCommand {
           apiPort: Int(kubelet.readOnlyPort), channel: channel))
     } else {
       registry.addDisabled(.edgeStream, group: .edgeStream, reason: "modules.edgeStream.enable is false")
+    }
+    if modules.eventBus.enable {
+      registry.add(
+        EventBus(
+          configuration: modules.eventBus, nodeName: nodeName, databasePath: loaded.configuration.database.dataSource, channel: channel))
+    } else {
+      registry.addDisabled(.eventBus, group: .bus, reason: "modules.eventBus.enable is false")
     }
     registry.add(server)
 
