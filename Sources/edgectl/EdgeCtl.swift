@@ -13,7 +13,7 @@ struct EdgeCtl: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       Pods.self, Describe.self, Logs.self, Exec.self, Attach.self, PortForward.self, Images.self, Top.self, Events.self, Modules.self,
-      Messages.self, Cloud.self, Database.self, Config.self,
+      Messages.self, Cloud.self, MQTT.self, Database.self, Config.self,
     ])
 }
 

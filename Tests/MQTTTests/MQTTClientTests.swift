@@ -34,7 +34,7 @@ import Testing
     try client.client.start()
     try await client.connected()
     let binary = (0..<1024).map { UInt8(truncatingIfNeeded: $0) }
-    let big = (0..<10_000_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+    let big = [UInt8](repeating: 0xAB, count: 5_000_000) + [UInt8](repeating: 0, count: 5_000_000)
     client.client.publish(.init(topic: "binary", payload: binary, qos: 1))
     client.client.publish(.init(topic: "big", payload: big, qos: 1))
     client.client.publish(.init(topic: "empty", payload: [], qos: 1))
@@ -50,6 +50,7 @@ import Testing
     let broker = try await broker()
     let first = try TestClient(broker.port)
     try first.client.start()
+    try await first.connected()
     first.publish("state", "on", isRetained: true)
     await first.client.stop()
     let second = try TestClient(broker.port)
@@ -102,6 +103,7 @@ import Testing
 
     let other = try TestClient(broker.port)
     try other.client.start()
+    try await other.connected()
     for number in 1...500 { other.publish("kept", "\(number)") }
     await other.client.stop()
 

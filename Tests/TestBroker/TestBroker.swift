@@ -3,6 +3,7 @@ import Synchronization
 
 public struct TestBrokerError: Error, CustomStringConvertible {
   public var description: String
+  public init(description: String) { self.description = description }
 }
 
 /// A real Mosquitto of a test: its own port, its own configuration, gone with the test.
