@@ -157,7 +157,7 @@ import YAML
     try await withCloud { cloud in
       let node = try TestHub(cloud, token: cloud.token)
       try node.channel.register(.eventBus, group: .bus)
-      func upload(_ number: Int) -> Message {
+      @Sendable func upload(_ number: Int) -> Message {
         Message(route: .init(source: "bus", group: "user", operation: .upload, resource: "a/b"), content: Array("\"\(number)\"".utf8))
       }
       try await node.run { node in

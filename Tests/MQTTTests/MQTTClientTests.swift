@@ -338,7 +338,7 @@ final class RefusingBroker: Sendable {
       var bytes = [UInt8](repeating: 0, count: count)
       var filled = 0
       while filled < count {
-        let got = bytes.withUnsafeMutableBytes { Glibc.read(connection, $0.baseAddress! + filled, count - filled) }
+        let got = bytes.withUnsafeMutableBytes { Glibc.read(connection, $0.baseAddress?.advanced(by: filled), count - filled) }
         if got <= 0 { return nil }
         filled += got
       }

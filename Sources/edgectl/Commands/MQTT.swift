@@ -28,9 +28,9 @@ struct MQTT: AsyncParsableCommand {
 
   private func show(_ broker: BusSummary.Broker) {
     let process = broker.pid.map { ", process \($0)" } ?? ""
-    let age = Timestamp(broker.since).map { "for \(age(of: $0)), " } ?? ""
+    let held = Timestamp(broker.since).map { "for \(age(of: $0)), " } ?? ""
     print("Broker:       \(broker.name), \(broker.server), client id \(broker.clientID)\(process)")
-    print("  Connected:  \(broker.connected ? "yes" : "no"), \(age)since \(broker.since); connections: \(broker.connections)")
+    print("  Connected:  \(broker.connected ? "yes" : "no"), \(held)since \(broker.since); connections: \(broker.connections)")
     print(
       "  Messages:   \(broker.received) received, \(broker.published) published, \(broker.waiting) waiting, \(broker.dropped) dropped")
     if !broker.refused.isEmpty { print("  Refused:    \(broker.refused.joined(separator: ", "))") }
