@@ -67,12 +67,11 @@ public final class EventBus: Module {
       await broker?.stop()
       throw error
     }
+    let routers = links.map { link in
+      Task { await MessageRouter(link: link, uploader: uploader, status: status, channel: channel).run() }
+    }
     await withTaskGroup(of: Bool.self) { tasks in
       for link in links {
-        tasks.addTask {
-          await MessageRouter(link: link, uploader: uploader, status: self.status, channel: self.channel).run()
-          return false
-        }
         tasks.addTask {
           await link.watch { await desk.noteForgotten($0, by: link.name) }
           return false
@@ -90,6 +89,7 @@ public final class EventBus: Module {
       tasks.addTask {
         try? await gracefulShutdown()
         await self.end(links)
+        await self.finish(routers)
         await uploader.stop()
         return true
       }
@@ -98,6 +98,7 @@ public final class EventBus: Module {
       tasks.cancelAll()
     }
     await end(links)
+    await finish(routers)
     await uploader.stop()
     await broker?.stop()
     await store.close()
@@ -119,6 +120,16 @@ public final class EventBus: Module {
     await withTaskGroup(of: Void.self) { tasks in
       for link in links { tasks.addTask { await link.client.stop(within: self.timing.stopLimit) } }
     }
+  }
+
+  /// Waits until everything that came is handed over: the brokers don't have it any more.
+  private func finish(_ routers: [Task<Void, Never>]) async {
+    let limit = Task {
+      try await Task.sleep(for: timing.drainLimit)
+      for router in routers { router.cancel() }
+    }
+    for router in routers { await router.value }
+    limit.cancel()
   }
 
   // MARK: Brokers
@@ -186,5 +197,7 @@ struct BusTiming: Sendable {
   var uploads = Uploader.Limits()
   /// For publications that wait when the module stops.
   var stopLimit: Duration = .seconds(1)
+  /// For messages that have come when the module stops.
+  var drainLimit: Duration = .seconds(3)
   var adjust: @Sendable (inout MQTTOptions) -> Void = { _ in }
 }

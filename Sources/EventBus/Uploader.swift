@@ -44,6 +44,7 @@ actor Uploader {
   private var readsMailbox = true
   private var waiters: [CheckedContinuation<Void, Never>] = []
   private var sending: [Upload] = []
+  private var stopWaiter: CheckedContinuation<Void, Never>?
   private let signals: AsyncStream<Void>
   private let signal: AsyncStream<Void>.Continuation
 
@@ -89,7 +90,7 @@ actor Uploader {
 
   private func waitForRoom() async {
     let timer = Task {
-      try? await Task.sleep(for: limits.patience)
+      try await Task.sleep(for: limits.patience)
       releaseWaiters()
     }
     await withCheckedContinuation { waiters.append($0) }
@@ -184,6 +185,7 @@ actor Uploader {
     }
     isRunning = false
     releaseWaiters()
+    releaseStop()
   }
 
   /// Ends sending; what is not sent is on the disk when it returns.
@@ -191,8 +193,14 @@ actor Uploader {
     isStopping = true
     signal.yield()
     releaseWaiters()
-    let end = ContinuousClock.now + limits.stopLimit
-    while isRunning, ContinuousClock.now < end { try? await Task.sleep(for: .milliseconds(10)) }
+    if isRunning {
+      let limit = Task {
+        try await Task.sleep(for: limits.stopLimit)
+        releaseStop()
+      }
+      await withCheckedContinuation { stopWaiter = $0 }
+      limit.cancel()
+    }
     // What EdgeHub still has may be lost with the connection: it is sent again then, rather than lost.
     let left = sending + queue
     sending = []
@@ -200,6 +208,11 @@ actor Uploader {
     queueBytes = 0
     if !left.isEmpty { await keep(left, inFront: true) }
     signal.finish()
+  }
+
+  private func releaseStop() {
+    stopWaiter?.resume()
+    stopWaiter = nil
   }
 
   /// Moves some messages; false if there is nothing to do now.

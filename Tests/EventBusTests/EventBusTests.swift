@@ -100,6 +100,26 @@ import YAML
     }
   }
 
+  @Test func `a stop in the middle of a storm loses nothing`() async throws {
+    let broker = try await broker()
+    let folder = TestFolder()
+    let first = try TestBus(broker, folder: folder)
+    let device = try await first.run { bus in
+      try await bus.connected()
+      let device = try await Device(broker.port)
+      for number in 0..<8000 { device.publish("n/user/x", "\(number)") }
+      _ = try await bus.uploads(500)
+      return device
+    }
+    let second = try TestBus(broker, folder: folder)
+    try await second.run { bus in
+      try await wait("the rest") {
+        Set((first.hub.uploads + bus.hub.uploads).compactMap(\.text)).count == 8000
+      }
+    }
+    await device.stop()
+  }
+
   // MARK: To devices
 
   @Test func `what twins and the cloud publish comes to devices`() async throws {
