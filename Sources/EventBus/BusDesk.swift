@@ -52,15 +52,15 @@ actor BusDesk {
     // The other bus gets these too.
     if message.route.group == "user", message.route.source != "router_eventbus" { return }
     switch message.operation {
-    case .publish: publish(message.resource, message.payload)
+    case .publish: await publish(message.resource, message.payload)
     case .subscribe: await subscribe(message.resource)
     case .unsubscribe: await unsubscribe(message.resource)
-    case .message: publishInner(message)
+    case .message: await publishInner(message)
     case .getResult:
       guard message.resource == "auth_info" else {
         return status.noteRejected("get_result", "a result of \"\(message.resource.prefix(64))\" can't be published; allowed: auth_info")
       }
-      publish(Topics.authorizationResult(node: nodeName), message.content)
+      await publish(Topics.authorizationResult(node: nodeName), message.content)
     default:
       status.noteRejected(
         "operation",
@@ -70,22 +70,25 @@ actor BusDesk {
 
   // MARK: Publishing
 
-  private func publish(_ topic: String, _ payload: [UInt8]) {
+  private func publish(_ topic: String, _ payload: [UInt8]) async {
     guard Topic.isValid(topic) else {
       return status.noteRejected("topic", "nothing can be published under the topic \"\(topic.prefix(256))\"")
     }
     guard payload.count <= MQTTPublication.payloadLimit else {
       return status.noteRejected("size", "a message for the topic \"\(topic.prefix(256))\" is too large for MQTT: \(payload.count) bytes")
     }
-    for link in links { link.publish(topic, payload) }
+    for link in links {
+      await link.client.waitForRoom()
+      link.publish(topic, payload)
+    }
   }
 
   /// `{"message": {"topic": …}}`: what is inside goes under the topic that it names.
-  private func publishInner(_ message: Message) {
+  private func publishInner(_ message: Message) async {
     guard let inner = (try? JSONValue(json: message.payload))?["message"], inner.object != nil, let topic = inner["topic"]?.string else {
       return status.noteRejected("message", "a message to publish has no object \"message\" with a text \"topic\"")
     }
-    publish(topic, inner.jsonBytes())
+    await publish(topic, inner.jsonBytes())
   }
 
   // MARK: Rules

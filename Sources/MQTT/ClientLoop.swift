@@ -212,6 +212,7 @@ final class ClientLoop: @unchecked Sendable {
       wait(stopBy)
     }
     farewell()
+    queue.giveUp()
     inbox.close()
     releaseStopWaiters(ended: true)
   }
@@ -388,6 +389,7 @@ final class ClientLoop: @unchecked Sendable {
     subscribed = []
     seenVersion = -1
     shared.withLock { $0.isConnected = false }
+    queue.giveUp()
     if wasConnected {
       onEvent(.disconnected(reason: reason))
     } else if addresses.isEmpty {

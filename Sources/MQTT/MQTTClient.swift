@@ -43,6 +43,13 @@ public final class MQTTClient: Sendable {
   /// Queues a publication.
   public func publish(_ publication: MQTTPublication) { loop.publish(publication) }
 
+  /// Waits while much waits for a broker that is there and takes it, so that a storm loses nothing.
+  ///
+  /// - Parameter patience: how long a broker that takes nothing is waited for, once until it takes something again.
+  public func waitForRoom(_ patience: Duration = .seconds(2)) async {
+    if loop.isConnected { await loop.queue.waitForRoom(patience) }
+  }
+
   /// What is to be subscribed, on this connection and on every later one.
   ///
   /// - Parameter leaving: filters that are to be unsubscribed on every connection until the broker has confirmed it; a session that the

@@ -1,10 +1,13 @@
 import Synchronization
 
-/// Publications that wait for the broker. Nobody waits to put one in: the oldest go when there are too many.
+/// Publications that wait for the broker. The oldest go when there are too many; who wants to can wait for room before.
 final class PublishQueue: Sendable {
   private struct State {
     var publications = Fifo<MQTTPublication>()
     var bytes = 0
+    /// Nothing was taken for as long as somebody waited for room.
+    var isStalled = false
+    var waiters: [CheckedContinuation<Void, Never>] = []
   }
 
   private let countLimit: Int
@@ -34,10 +37,49 @@ final class PublishQueue: Sendable {
   }
 
   func take() -> MQTTPublication? {
-    state.withLock { state in
-      guard let publication = state.publications.popFirst() else { return nil }
+    let (publication, waiters) = state.withLock { state -> (MQTTPublication?, [CheckedContinuation<Void, Never>]) in
+      guard let publication = state.publications.popFirst() else { return (nil, []) }
       state.bytes -= publication.size
-      return publication
+      state.isStalled = false
+      guard !state.waiters.isEmpty, state.publications.count <= countLimit / 2, state.bytes <= byteLimit / 2 else {
+        return (publication, [])
+      }
+      defer { state.waiters = [] }
+      return (publication, state.waiters)
     }
+    for waiter in waiters { waiter.resume() }
+    return publication
+  }
+
+  private func isCrowded(_ state: State) -> Bool {
+    state.publications.count >= countLimit / 4 * 3 || state.bytes >= byteLimit / 4 * 3
+  }
+
+  /// Returns when there is room again, or nothing moves for the time of the patience: then nobody waits until something does.
+  func waitForRoom(_ patience: Duration) async {
+    guard state.withLock({ isCrowded($0) && !$0.isStalled }) else { return }
+    let limit = Task {
+      try await Task.sleep(for: patience)
+      giveUp()
+    }
+    await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+      let waits = state.withLock { state in
+        guard isCrowded(state), !state.isStalled else { return false }
+        state.waiters.append(continuation)
+        return true
+      }
+      if !waits { continuation.resume() }
+    }
+    limit.cancel()
+  }
+
+  /// The broker is away: nobody waits.
+  func giveUp() {
+    let waiters = state.withLock { state in
+      state.isStalled = true
+      defer { state.waiters = [] }
+      return state.waiters
+    }
+    for waiter in waiters { waiter.resume() }
   }
 }

@@ -176,7 +176,7 @@ import YAML
     try await TestBus(broker).run { bus in
       try await bus.connected()
       broker.freeze()
-      for number in 0..<10_000 { try await bus.rule(.publish, "app/x", "\"\(number)\"") }
+      for number in 0..<20_000 { try await bus.rule(.publish, "app/x", "\"\(number)\"") }
       try await bus.summary("drops") { ($0.brokers.first?.dropped ?? 0) > 5000 }
       broker.thaw()
     }
