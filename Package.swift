@@ -29,6 +29,7 @@ let package = Package(
   ],
   targets: [
     .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+    .systemLibrary(name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
     .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
@@ -135,6 +136,16 @@ let package = Package(
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),
+    .target(name: "MQTT", dependencies: ["CMosquitto", "CLinux"], swiftSettings: strict),
+    .target(
+      name: "EventBus",
+      dependencies: [
+        "Core", "KubernetesAPI", "LocalAPI", "MQTT", "SQLite", "YAML",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Metrics", package: "swift-metrics"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ],
+      swiftSettings: strict),
     .target(
       name: "EdgeHub",
       dependencies: [
@@ -167,7 +178,7 @@ let package = Package(
     .executableTarget(
       name: "edgecore",
       dependencies: [
-        "CLinux", "Core", "DeviceTwin", "EdgeHub", "EdgeStream", "Edged", "LocalAPI", "LocalServer", "MetaManager", "YAML",
+        "CLinux", "Core", "DeviceTwin", "EdgeHub", "EdgeStream", "Edged", "EventBus", "LocalAPI", "LocalServer", "MetaManager", "YAML",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict,
@@ -261,6 +272,16 @@ let package = Package(
         .product(name: "NIOWebSocket", package: "swift-nio"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "X509", package: "swift-certificates"),
+      ],
+      swiftSettings: strict),
+    .target(name: "TestBroker", path: "Tests/TestBroker", swiftSettings: strict),
+    .testTarget(name: "MQTTTests", dependencies: ["MQTT", "TestBroker"], swiftSettings: strict),
+    .testTarget(
+      name: "EventBusTests",
+      dependencies: [
+        "EventBus", "Core", "CloudSimulator", "EdgeHub", "LocalAPI", "MQTT", "SQLite", "TestBroker", "YAML",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),
     // The cloud's side of the wire, for tests and for trying things without a cluster.

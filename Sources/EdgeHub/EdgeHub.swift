@@ -8,8 +8,9 @@ import YAML
 /// The module that joins KubeEdge's cloudcore: it gets the node its certificate, keeps the connection, and passes messages both ways.
 ///
 /// What is in its mailbox goes to the cloud. A request whose answer the cloud can't give, since it is away, is answered at once with the
-/// operation `error` and a `MetadataError` of the kind `offline`; a one-way message is dropped then. A query for the resource `cloud` is
-/// answered with a `CloudSummary` as JSON.
+/// operation `error` and a `MetadataError` of the kind `offline`; a one-way message is dropped then. What devices say (operation `upload`,
+/// source `bus`) is given back to EventBus instead: operation `error`, the message as its parent, resource and content as they were; if it is
+/// a request, it is answered when it is sent. A query for the resource `cloud` is answered with a `CloudSummary` as JSON.
 public final class EdgeHub: Module {
   public let name = ModuleName.websocket
   public let group = ModuleGroup.hub
@@ -102,6 +103,8 @@ public final class EdgeHub: Module {
         answer(message)
       } else if let session = link.session, await session.submit(message) {
         continue
+      } else if message.isDeviceUpload {
+        await Session.giveBack(message, channel, status, "the cloud is away")
       } else if message.header.sync {
         Session.refuse(message, channel, "the cloud is away")
       } else {

@@ -29,6 +29,7 @@ struct AgentRoutes: Sendable {
       Route("GET", "/v1/events") { _ in try await ask(.edged, "event") },
       Route("GET", "/v1/images") { _ in try await ask(.edged, "image") },
       Route("GET", "/v1/stats") { _ in try await ask(.edged, "stats") },
+      Route("GET", "/v1/mqtt") { _ in try await ask(.eventBus, "mqtt") },
       Route("GET", "/v1/cloud") { _ in try await cloud() },
       Route("GET", "/v1/db/rows") { _ in try await ask(.metaManager, "null/store/rows") },
       Route("GET", "/v1/db/row") { request in

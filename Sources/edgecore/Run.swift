@@ -5,6 +5,7 @@ import DeviceTwin
 import EdgeHub
 import EdgeStream
 import Edged
+import EventBus
 import FoundationEssentials
 import Glibc
 import LocalAPI
@@ -90,6 +91,13 @@ struct Run: ParsableCommand {
       registry.add(twin)
     } else {
       registry.addDisabled(.twin, group: .twin, reason: "modules.deviceTwin.enable is false")
+    }
+    if modules.eventBus.enable {
+      registry.add(
+        EventBus(
+          configuration: modules.eventBus, nodeName: nodeName, databasePath: loaded.configuration.database.dataSource, channel: channel))
+    } else {
+      registry.addDisabled(.eventBus, group: .bus, reason: "modules.eventBus.enable is false")
     }
     registry.add(server)
 

@@ -13,7 +13,7 @@ struct EdgeCtl: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       Pods.self, Describe.self, Logs.self, Exec.self, Attach.self, PortForward.self, Images.self, Top.self, Events.self,
-      Devices.self, Twin.self, Modules.self, Messages.self, Cloud.self, Database.self, Config.self,
+      Devices.self, Twin.self, MQTT.self, Modules.self, Messages.self, Cloud.self, Database.self, Config.self,
     ])
 }
 

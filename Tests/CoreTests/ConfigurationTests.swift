@@ -253,10 +253,40 @@ final class TemporaryDirectory {
     #expect(loaded.tree.value(at: [.key("modules"), .key("serviceBus"), .key("enable")]) == .bool(false))
     #expect(loaded.tree.value(at: [.key("modules"), .key("edgeHub"), .key("enable")]) == .bool(true))
     #expect(loaded.tree.unknownKeys.map(\.key) == ["mqtt"])
-    let error = #expect(throws: ConfigurationError.self) { try loader("x: 1\nmqtt:\n  mode: 3\n").load() }
+    #expect(try loader("mqtt:\n  mode: 3\n").load().configuration.modules.eventBus.mode == .internal)
+    let error = #expect(throws: ConfigurationError.self) {
+      try loader("x: 1\nmqtt:\n  qos: 3\n  session-queue-size: 0\n").load()
+    }
     #expect(
-      error?.description
-        == "modules.eventBus.mqttMode: 3 is not allowed; allowed: 0 to 2 (from \(directory.path)/edgecore.yaml:3)")
+      error?.description.contains(
+        "modules.eventBus.mqttQOS: 3 is not allowed; allowed: 0 to 2 (the key was mqtt.qos before) (from \(directory.path)/edgecore.yaml:3)"
+      )
+        == true)
+    #expect(
+      error?.description.contains(
+        "modules.eventBus.mqttSessionQueueSize: 0 is not allowed; allowed: 1 or more (the key was mqtt.session-queue-size before)") == true)
+  }
+
+  @Test(arguments: [
+    ("tcp://127.0.0.1:1883", "127.0.0.1", 1883, false), ("mqtt://broker", "broker", 1883, false),
+    ("ssl://b.example:8884/", "b.example", 8884, true),
+    ("MQTTS://[::1]", "::1", 8883, true), ("tls://[fe80::1]:99", "fe80::1", 99, true),
+  ])
+  func brokerURLs(text: String, host: String, port: Int, isTLS: Bool) throws {
+    let address = try BrokerAddress(text)
+    #expect(address.host == host && address.port == port && address.usesTLS == isTLS)
+  }
+
+  @Test(arguments: [
+    "127.0.0.1:1883", "tcp://", "tcp://:1883", "tcp://a:0", "tcp://a:70000", "tcp://::1", "http://a:80", "ws://a:80", "tcp://a/b",
+    "tcp://user:secret@a:1883", "unix://relative",
+  ])
+  func noBrokerURLs(text: String) {
+    let error = #expect(throws: BrokerAddressError.self) { try BrokerAddress(text) }
+    #expect(error?.description.contains("secret") == false)
+    #expect(throws: ConfigurationError.self) { try loader("modules: {eventBus: {mqttServerExternal: \"\(text)\"}}").load() }
+    // Nobody asks for it in the other mode.
+    #expect(throws: Never.self) { try loader("modules: {eventBus: {mqttMode: 0, mqttServerExternal: \"\(text)\"}}").load() }
   }
 
   @Test func olderEndpointsAndImagesFollowTheEngine() throws {

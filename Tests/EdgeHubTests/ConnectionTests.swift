@@ -153,6 +153,69 @@ import YAML
     }
   }
 
+  @Test func `what devices say is answered when it is sent, and comes back when it can't be`() async throws {
+    try await withCloud { cloud in
+      let node = try TestHub(cloud, token: cloud.token)
+      try node.channel.register(.eventBus, group: .bus)
+      @Sendable func upload(_ number: Int) -> Message {
+        Message(route: .init(source: "bus", group: "user", operation: .upload, resource: "a/b"), content: Array("\"\(number)\"".utf8))
+      }
+      try await node.run { node in
+        try await node.connected()
+        try await node.channel.send(upload(1), to: .websocket)
+        let answer = try await node.channel.request(upload(2), to: .websocket, timeout: .seconds(20))
+        #expect(answer.operation == .response)
+        let sent = try await cloud.message(.toCloud) { $0.content == Array("\"2\"".utf8) }
+        #expect(sent.route == .init(source: "bus", group: "user", operation: .upload, resource: "a/b") && !sent.header.sync)
+        #expect(!cloud.messages(.toCloud, matching: { $0.content == Array("\"1\"".utf8) }).isEmpty)
+
+        await cloud.cut()
+        try await node.summary { !$0.connected }
+        let lost = upload(3)
+        try await node.channel.send(lost, to: .websocket)
+        let asked = upload(4)
+        #expect(try await node.channel.request(asked, to: .websocket, timeout: .seconds(20)).operation == .error)
+        var back: [Message] = []
+        while back.count < 2 {
+          let message = try await node.channel.receive(.eventBus)
+          if CloudConnection(message) == nil { back.append(message) }
+        }
+        #expect(back.map(\.parentID) == [lost.id, asked.id])
+        #expect(back.allSatisfy { $0.operation == .error && $0.resource == "a/b" && $0.route.group == "bus" })
+        #expect(back.map(\.content) == [lost.content, asked.content])
+      }
+    }
+  }
+
+  @Test func `devices' messages that wait for the rate come back when the connection is lost`() async throws {
+    try await withCloud { cloud in
+      let node = try TestHub(cloud, token: cloud.token) { configuration, _ in
+        configuration.messageQPS = 1
+        configuration.messageBurst = 1
+      }
+      try node.channel.register(.eventBus, group: .bus)
+      try await node.run { node in
+        try await node.connected()
+        for number in 0..<50 {
+          let route = Message.Route(source: "bus", group: "user", operation: .upload, resource: "a/b")
+          try await node.channel.send(Message(route: route, content: Array("\"\(number)\"".utf8)), to: .websocket)
+        }
+        _ = try await cloud.message(.toCloud) { $0.content == Array("\"0\"".utf8) }
+        // Others have their turn meanwhile.
+        try await node.channel.send(node.message(.update, "default/podstatus/a"), to: .websocket)
+        _ = try await cloud.message(.toCloud) { $0.resource == "default/podstatus/a" || $0.resource.hasSuffix("default/podstatus/a") }
+        await cloud.cut()
+        var back: Set<String> = []
+        let sent = Set(cloud.messages(.toCloud, matching: { $0.operation == .upload }).map { String(decoding: $0.content, as: UTF8.self) })
+        while back.union(sent).count < 50 {
+          let message = try await node.channel.receive(.eventBus)
+          if message.operation == .error { back.insert(String(decoding: message.content, as: UTF8.self)) }
+        }
+        #expect(back.count >= 40)
+      }
+    }
+  }
+
   @Test func `a mute cloud is left`() async throws {
     try await withCloud { cloud in
       let node = try TestHub(cloud, token: cloud.token) { $1.muteLimit = .milliseconds(500) }

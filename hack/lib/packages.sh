@@ -1,11 +1,11 @@
 # shellcheck shell=bash
 # Installs what building and running needs on Debian and Ubuntu; nothing when it is there already.
 
-build_packages=(libcurl4-openssl-dev libseccomp-dev libsqlite3-dev libyaml-dev pkg-config)
+build_packages=(libcurl4-openssl-dev libmosquitto-dev libseccomp-dev libsqlite3-dev libyaml-dev pkg-config)
 containerd_packages=(containerd runc containernetworking-plugins iptables iproute2 busybox-static)
 docker_packages=(docker.io iptables iproute2 busybox-static curl)
-# The registry that image tests pull from, and its password file.
-test_packages=(docker-registry apache2-utils)
+# The registry that image tests pull from, and its password file; the MQTT broker.
+test_packages=(docker-registry apache2-utils mosquitto openssl)
 
 # install_packages NAME...
 install_packages() {

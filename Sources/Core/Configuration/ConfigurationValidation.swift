@@ -227,9 +227,49 @@ struct ConfigurationValidation {
 
   private mutating func check(_ bus: EventBusConfiguration) {
     let prefix = "modules.eventBus"
-    expectRange(bus.mqttMode, "\(prefix).mqttMode", 0...2)
-    expectRange(bus.mqttQOS, "\(prefix).mqttQOS", 0...2)
-    expectRange(bus.mqttSessionQueueSize, "\(prefix).mqttSessionQueueSize", 1...Int.max)
+    expect(
+      (0...2).contains(bus.mqttQOS), "\(prefix).mqttQOS", "\(bus.mqttQOS) is not allowed; allowed: 0 to 2 (the key was mqtt.qos before)")
+    expect(
+      bus.mqttSessionQueueSize > 0 && bus.mqttSessionQueueSize <= Int(Int32.max), "\(prefix).mqttSessionQueueSize",
+      "\(bus.mqttSessionQueueSize) is not allowed; allowed: 1 or more (the key was mqtt.session-queue-size before)")
+    expect(
+      Self.isQuantity(bus.offlineQueue.maxSize), "\(prefix).offlineQueue.maxSize",
+      "\(Self.quoted(bus.offlineQueue.maxSize)) is no size, e.g. 64Mi")
+    expect(bus.offlineQueue.maxAge > .zero, "\(prefix).offlineQueue.maxAge", "\(bus.offlineQueue.maxAge) must be more than 0s")
+    guard bus.enable else { return }
+    if bus.mode.hasExternal, let address = address(bus.mqttServerExternal, "\(prefix).mqttServerExternal"), address.usesTLS,
+      bus.eventBusTLS.enable
+    {
+      expectAbsolute(bus.eventBusTLS.tlsMqttCAFile, "\(prefix).eventBusTLS.tlsMqttCAFile")
+      expectAbsolute(bus.eventBusTLS.tlsMqttCertFile, "\(prefix).eventBusTLS.tlsMqttCertFile")
+      expectAbsolute(bus.eventBusTLS.tlsMqttPrivateKeyFile, "\(prefix).eventBusTLS.tlsMqttPrivateKeyFile")
+    }
+    if bus.mode.hasInternal { checkInternal(bus, prefix) }
+  }
+
+  private mutating func checkInternal(_ bus: EventBusConfiguration, _ prefix: String) {
+    let broker = bus.internalBroker
+    let isTLS = address(bus.mqttServerInternal, "\(prefix).mqttServerInternal")?.usesTLS ?? false
+    for (key, file) in [
+      ("passwordFile", broker.passwordFile), ("aclFile", broker.aclFile), ("tlsCertFile", broker.tlsCertFile),
+      ("tlsPrivateKeyFile", broker.tlsPrivateKeyFile), ("tlsClientCAFile", broker.tlsClientCAFile),
+    ] where !file.isEmpty {
+      expectAbsolute(file, "\(prefix).internalBroker.\(key)")
+      expect(!file.contains("\n"), "\(prefix).internalBroker.\(key)", "must be one line")
+    }
+    expect(!broker.executable.isEmpty, "\(prefix).internalBroker.executable", "must not be empty")
+    expect(
+      !isTLS || !broker.tlsCertFile.isEmpty && !broker.tlsPrivateKeyFile.isEmpty, "\(prefix).mqttServerInternal",
+      "TLS needs internalBroker.tlsCertFile and tlsPrivateKeyFile")
+  }
+
+  private mutating func address(_ text: String, _ key: String) -> BrokerAddress? {
+    do throws(BrokerAddressError) {
+      return try BrokerAddress(text)
+    } catch {
+      expect(false, key, error.description)
+      return nil
+    }
   }
 }
 

@@ -63,16 +63,3 @@ public struct LoggingConfiguration: Codable, Sendable, Hashable {
   public var levels: [String: String] = [:]
   public init() {}
 }
-
-/// How the agent talks to MQTT brokers.
-public struct EventBusConfiguration: Codable, Sendable, Hashable {
-  public var enable = true
-  /// 0: the internal broker, 1: both, 2: the external broker.
-  public var mqttMode = 2
-  public var mqttServerExternal = "tcp://127.0.0.1:1883"
-  public var mqttServerInternal = "tcp://127.0.0.1:1884"
-  public var mqttQOS = 0
-  public var mqttRetain = false
-  public var mqttSessionQueueSize = 100
-  public init() {}
-}

@@ -8,6 +8,8 @@ final class Session: Sendable {
   /// Messages that wait here for the rate limit. More wait in the module's mailbox, and then acknowledgements wait behind them: it is far
   /// more than a node has to say at a time.
   static let queueCapacity = 8192
+  /// EventBus keeps the rest.
+  static let uploadCapacity = 1024
 
   struct Settings: Sendable {
     var heartbeat: Duration
@@ -34,6 +36,8 @@ final class Session: Sendable {
   private let queue = MessageQueue(capacity: queueCapacity)
   /// Events tell people what happened; they must not keep the cloud from knowing how pods are.
   private let events = MessageQueue(capacity: queueCapacity)
+  /// What devices say shares the limit with the others: neither makes the other wait for long.
+  private let uploads = MessageQueue(capacity: uploadCapacity)
   private let limit: RateLimit
   /// Events get at most half of what may be sent.
   private let eventLimit: RateLimit
@@ -62,6 +66,7 @@ final class Session: Sendable {
     // The cloud sends its next message when it has the acknowledgement of the last one: these pass all that wait.
     if message.operation == .response { return await send(message) == nil }
     if ObjectKey.type(ofResource: message.resource) == "event" { return await events.put(message) }
+    if message.isDeviceUpload { return await uploads.put(message) }
     if message.header.sync, !requests.add(message) { return false }
     if await queue.put(message) { return true }
     return !(message.header.sync ? requests.remove(message.id) : true)
@@ -78,6 +83,7 @@ final class Session: Sendable {
     connection.stopReceiving()
     queue.finish()
     events.finish()
+    uploads.finish()
   }
 
   // MARK: Running
@@ -105,6 +111,7 @@ final class Session: Sendable {
       return loss
     }
     answerOpenRequests(loss)
+    for upload in uploads.close() { await Self.giveBack(upload, channel, status, "\(loss ?? .ended)") }
     return loss
   }
 
@@ -118,6 +125,19 @@ final class Session: Sendable {
   static func refuse(_ request: Message, _ channel: ChannelContext, _ reason: String) {
     let error = MetadataError(.offline, reason)
     channel.respond(to: request, with: .reply(to: request, from: .websocket, operation: .error, content: error.content))
+  }
+
+  /// Gives a device's message that can't be sent back to EventBus, which keeps it.
+  static func giveBack(_ upload: Message, _ channel: ChannelContext, _ status: HubStatus, _ reason: String) async {
+    let back = Message(
+      header: .init(parentID: upload.id),
+      route: .init(
+        source: ModuleName.websocket.rawValue, group: ModuleGroup.bus.rawValue, operation: .error, resource: upload.resource),
+      content: upload.content)
+    // Also when this task is cancelled.
+    let isBack = await Task { (try? await channel.send(back, to: .eventBus)) != nil }.value
+    if !isBack { status.noteDropped() }
+    if upload.header.sync { refuse(upload, channel, reason) }
   }
 
   private func read() async -> Ending {
@@ -139,6 +159,7 @@ final class Session: Sendable {
     await withTaskGroup(of: Ending.self) { tasks in
       tasks.addTask { await self.write(self.queue, within: [self.limit]) }
       tasks.addTask { await self.write(self.events, within: [self.eventLimit, self.limit]) }
+      tasks.addTask { await self.write(self.uploads, within: [self.limit]) }
       for await ending in tasks {
         if case .drained = ending { continue }
         tasks.cancelAll()
@@ -152,12 +173,24 @@ final class Session: Sendable {
     while let message = await queue.next() {
       for limit in limits {
         guard await limit.turn() else {
-          if !message.header.sync { status.noteDropped() }
+          if message.isDeviceUpload {
+            await Self.giveBack(message, channel, status, "the connection ends")
+          } else if !message.header.sync {
+            status.noteDropped()
+          }
           return .cancelled
         }
       }
-      if let error = await send(message) { return .lost(error) }
-      if message.header.sync { mute.noteRequest() }
+      if let error = await send(message) {
+        if message.isDeviceUpload { await Self.giveBack(message, channel, status, "\(error)") }
+        return .lost(error)
+      }
+      if message.isDeviceUpload {
+        // The cloud doesn't answer: it is sent, and so is what came before it.
+        if message.header.sync { channel.respond(to: message, with: .reply(to: message, from: .websocket)) }
+      } else if message.header.sync {
+        mute.noteRequest()
+      }
     }
     return Task.isCancelled ? .cancelled : .drained
   }
@@ -179,8 +212,13 @@ final class Session: Sendable {
       if message.operation != .keepalive { status.noteSent() }
       return nil
     } catch {
-      if message.operation != .keepalive { status.noteDropped() }
+      if message.operation != .keepalive, !message.isDeviceUpload { status.noteDropped() }
       return error
     }
   }
+}
+
+extension Message {
+  /// What a device says to the cloud; with `sync` EventBus asks to be told when it is sent.
+  var isDeviceUpload: Bool { operation == .upload && route.source == "bus" }
 }

@@ -1,0 +1,199 @@
+import Core
+import FoundationEssentials
+import LocalAPI
+import Logging
+import Metrics
+import Synchronization
+
+/// What the module counts, and tells about itself.
+final class BusStatus: Sendable {
+  /// Why a message for the cloud was given up.
+  enum Loss: String, Sendable, CaseIterable {
+    /// The offline queue was full.
+    case size
+    case age
+    /// It is larger than what the cloud takes.
+    case tooLarge = "too-large"
+    /// The agent runs without a connection to the cloud.
+    case noCloud = "no-cloud"
+    /// The offline queue can't be written.
+    case disk
+  }
+
+  private struct State {
+    var sent = 0
+    var toTwins = 0
+    var echoes = 0
+    var dropped: [String: Int] = [:]
+  }
+
+  let bursts: BurstLog
+  private let state = Mutex(State())
+  private let sentCounter = Counter(label: "edgecore_mqtt_uploads_sent_total")
+  private let storedCounter = Counter(label: "edgecore_mqtt_uploads_stored_total")
+  private let waitingGauge = Gauge(label: "edgecore_mqtt_uploads_waiting")
+  private let waitingBytesGauge = Gauge(label: "edgecore_mqtt_uploads_waiting_bytes")
+  private let twinCounter = Counter(label: "edgecore_mqtt_twin_messages_total")
+  private let lostTwinCounter = Counter(label: "edgecore_mqtt_twin_messages_dropped_total")
+  private let echoCounter = Counter(label: "edgecore_mqtt_echoes_total")
+  private let strayCounter = Counter(label: "edgecore_mqtt_stray_messages_total")
+  private let rejectedCounter = Counter(label: "edgecore_mqtt_rejected_requests_total")
+  private let lossCounters: [Loss: Counter]
+
+  init(logger: Logger) {
+    bursts = BurstLog(logger)
+    lossCounters = Dictionary(
+      uniqueKeysWithValues: Loss.allCases.map { loss in
+        (loss, Counter(label: "edgecore_mqtt_uploads_dropped_total", dimensions: [("reason", loss.rawValue)]))
+      })
+    note(waiting: BusStore.State())
+  }
+
+  func noteSent(_ count: Int) {
+    state.withLock { $0.sent += count }
+    sentCounter.increment(by: count)
+  }
+
+  func noteStored(_ count: Int) { storedCounter.increment(by: count) }
+
+  func note(waiting: BusStore.State) {
+    waitingGauge.record(waiting.count)
+    waitingBytesGauge.record(waiting.bytes)
+  }
+
+  func noteLost(_ count: Int, _ loss: Loss) {
+    guard count > 0 else { return }
+    state.withLock { $0.dropped[loss.rawValue, default: 0] += count }
+    lossCounters[loss]?.increment(by: count)
+  }
+
+  func noteToTwins(_ count: Int) {
+    guard count > 0 else { return }
+    state.withLock { $0.toTwins += count }
+    twinCounter.increment(by: count)
+  }
+
+  func noteLostForTwins(_ count: Int) { lostTwinCounter.increment(by: count) }
+
+  func noteEchoes(_ count: Int) {
+    guard count > 0 else { return }
+    state.withLock { $0.echoes += count }
+    echoCounter.increment(by: count)
+  }
+
+  /// Messages of topics that nobody has subscribed any more.
+  func noteStrays(_ count: Int) { if count > 0 { strayCounter.increment(by: count) } }
+
+  /// Something was asked of the module that it can't do.
+  func noteRejected(_ kind: String, _ text: @autoclosure () -> String) {
+    rejectedCounter.increment()
+    bursts.note("rejected \(kind)", text())
+  }
+
+  var counts: (sent: Int, toTwins: Int, echoes: Int, dropped: [String: Int]) {
+    state.withLock { ($0.sent, $0.toTwins, $0.echoes, $0.dropped) }
+  }
+}
+
+/// What is known of one broker.
+final class BrokerStatus: Sendable {
+  private struct State {
+    var connected = false
+    var since = Date.now
+    var connections = 0
+    var received = 0
+    var published = 0
+    var dropped = 0
+    var refused: Set<String> = []
+    var lastError: String?
+    var lastErrorWithTime: String?
+  }
+
+  let name: String
+  private let server: String
+  private let clientID: String
+  private let state = Mutex(State())
+  private let connectedGauge: Gauge
+  private let connectionsCounter: Counter
+  private let receivedCounter: Counter
+  private let publishedCounter: Counter
+  private let droppedCounter: Counter
+  private let overflowCounter: Counter
+
+  init(name: String, server: String, clientID: String) {
+    self.name = name
+    self.server = server
+    self.clientID = clientID
+    let broker = [("broker", name)]
+    connectedGauge = Gauge(label: "edgecore_mqtt_connected", dimensions: broker)
+    connectionsCounter = Counter(label: "edgecore_mqtt_connections_total", dimensions: broker)
+    receivedCounter = Counter(label: "edgecore_mqtt_received_total", dimensions: broker)
+    publishedCounter = Counter(label: "edgecore_mqtt_published_total", dimensions: broker)
+    droppedCounter = Counter(label: "edgecore_mqtt_publications_dropped_total", dimensions: broker)
+    overflowCounter = Counter(label: "edgecore_mqtt_received_dropped_total", dimensions: broker)
+    connectedGauge.record(0)
+  }
+
+  func noteConnected() {
+    state.withLock { state in
+      state.connected = true
+      state.since = .now
+      state.connections += 1
+      state.lastError = nil
+      state.refused = []
+    }
+    connectedGauge.record(1)
+    connectionsCounter.increment()
+  }
+
+  func noteDisconnected() {
+    state.withLock { state in
+      state.connected = false
+      state.since = .now
+    }
+    connectedGauge.record(0)
+  }
+
+  func noteReceived(_ count: Int) {
+    state.withLock { $0.received += count }
+    receivedCounter.increment(by: count)
+  }
+
+  func notePublished() {
+    state.withLock { $0.published += 1 }
+    publishedCounter.increment()
+  }
+
+  func noteDropped(_ count: Int) {
+    state.withLock { $0.dropped += count }
+    droppedCounter.increment(by: count)
+  }
+
+  func noteOverflow(_ count: Int) { overflowCounter.increment(by: count) }
+
+  func note(refused filter: String) { state.withLock { _ = $0.refused.insert(filter) } }
+
+  /// Whether the error is news: another one than the last since the broker was connected.
+  func note(error: String) -> Bool {
+    state.withLock { state in
+      defer { state.lastError = error }
+      guard state.lastError != error else { return false }
+      state.lastErrorWithTime = "\(Date.ISO8601FormatStyle().format(.now)) \(error)"
+      return true
+    }
+  }
+
+  func summary(waiting: Int, pid: Int?) -> BusSummary.Broker {
+    state.withLock { state in
+      .init(
+        name: name, server: server, clientID: clientID, connected: state.connected, since: Date.ISO8601FormatStyle().format(state.since),
+        connections: state.connections, received: state.received, published: state.published, waiting: waiting, dropped: state.dropped,
+        refused: state.refused.sorted(), pid: pid, lastError: state.lastErrorWithTime)
+    }
+  }
+}
+
+/// - Parameter milliseconds: since 1970.
+func rfc3339(_ milliseconds: Int64) -> String {
+  Date.ISO8601FormatStyle().format(Date(timeIntervalSince1970: Double(milliseconds) / 1000))
+}
