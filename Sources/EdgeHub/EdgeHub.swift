@@ -8,7 +8,8 @@ import YAML
 /// The module that joins KubeEdge's cloudcore: it gets the node its certificate, keeps the connection, and passes messages both ways.
 ///
 /// What is in its mailbox goes to the cloud. A request whose answer the cloud can't give, since it is away, is answered at once with the
-/// operation `error` and a `MetadataError` of the kind `offline`; a one-way message is dropped then. A query for the resource `cloud` is
+/// operation `error` and a `MetadataError` of the kind `offline`; a one-way message is dropped then. A request that is
+/// an `upload` in answer to the cloud is answered once it is sent. A query for the resource `cloud` is
 /// answered with a `CloudSummary` as JSON.
 public final class EdgeHub: Module {
   public let name = ModuleName.websocket

@@ -41,6 +41,8 @@ public struct EdgeCoreConfiguration: Codable, Sendable, Hashable {
     public var metaManager = MetaManagerConfiguration()
     public var edgeStream = EdgeStreamConfiguration()
     public var eventBus = EventBusConfiguration()
+    public var serviceBus = ServiceBusConfiguration()
+    public var dbTest = DBTestConfiguration()
     public init() {}
   }
 

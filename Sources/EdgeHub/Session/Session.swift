@@ -157,9 +157,15 @@ final class Session: Sendable {
         }
       }
       if let error = await send(message) { return .lost(error) }
-      if message.header.sync { mute.noteRequest() }
+      if message.header.sync { noteSent(message) }
     }
     return Task.isCancelled ? .cancelled : .drained
+  }
+
+  /// What answers the cloud has no answer itself: who sent it only waits until it is gone.
+  private func noteSent(_ request: Message) {
+    guard request.operation == .upload, !request.parentID.isEmpty else { return mute.noteRequest() }
+    if requests.remove(request.id) { channel.respond(to: request, with: .reply(to: request, from: .websocket)) }
   }
 
   private func keepAlive() async -> Ending {
