@@ -147,6 +147,27 @@ let package = Package(
       ],
       swiftSettings: strict),
     .target(
+      name: "ServiceBus",
+      dependencies: [
+        "Core", "Curl", "HTTPServer", "LocalAPI", "SQLite", "YAML",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Metrics", package: "swift-metrics"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "X509", package: "swift-certificates"),
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "TestModule",
+      dependencies: [
+        "Core", "Curl", "HTTPServer", "YAML",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ],
+      swiftSettings: strict),
+    .target(
       name: "EdgeHub",
       dependencies: [
         "Core", "Curl", "LocalAPI", "WebSocket", "YAML",
@@ -178,7 +199,8 @@ let package = Package(
     .executableTarget(
       name: "edgecore",
       dependencies: [
-        "CLinux", "Core", "DeviceTwin", "EdgeHub", "EdgeStream", "Edged", "EventBus", "LocalAPI", "LocalServer", "MetaManager", "YAML",
+        "CLinux", "Core", "DeviceTwin", "EdgeHub", "EdgeStream", "Edged", "EventBus", "LocalAPI", "LocalServer", "MetaManager", "ServiceBus",
+        "TestModule", "YAML",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict,
@@ -281,6 +303,29 @@ let package = Package(
       dependencies: [
         "EventBus", "Core", "CloudSimulator", "EdgeHub", "LocalAPI", "MQTT", "SQLite", "TestBroker", "YAML",
         .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "ServiceBusTests",
+      dependencies: [
+        "ServiceBus", "EdgeHub", "Core", "CloudSimulator", "Curl", "HTTPServer", "LocalAPI", "SQLite", "YAML",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "X509", package: "swift-certificates"),
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TestModuleTests",
+      dependencies: [
+        "TestModule", "Core", "Curl", "HTTPServer", "MetaManager", "YAML",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),

@@ -9,8 +9,9 @@ import YAML
 ///
 /// What is in its mailbox goes to the cloud. A request whose answer the cloud can't give, since it is away, is answered at once with the
 /// operation `error` and a `MetadataError` of the kind `offline`; a one-way message is dropped then. What devices say (operation `upload`,
-/// source `bus`) is given back to EventBus instead: operation `error`, the message as its parent, resource and content as they were; if it is
-/// a request, it is answered when it is sent. A query for the resource `cloud` is answered with a `CloudSummary` as JSON.
+/// source `bus`) is given back to EventBus instead: operation `error`, the message as its parent, resource and content as they were. A request
+/// that is such an upload, or an `upload` in answer to the cloud, is answered once it is sent. A query for the resource `cloud` is answered
+/// with a `CloudSummary` as JSON.
 public final class EdgeHub: Module {
   public let name = ModuleName.websocket
   public let group = ModuleGroup.hub

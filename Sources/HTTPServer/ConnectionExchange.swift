@@ -8,6 +8,8 @@ struct ConnectionExchange {
   let end: OneTimeEvent
   let peer: @Sendable () async throws -> ServerRequest.Peer
   let router: Router
+  let bodies: BodyRoom
+  let refuse: @Sendable (BodyRefusal, ServerRequest) -> ServerResponse
 
   private enum Outcome {
     case answer(ServerResponse)
@@ -18,33 +20,33 @@ struct ConnectionExchange {
   func run() async throws {
     while let part = try await reader.next() {
       guard case .head(let head) = part else { continue }
-      guard let body = try await readBody() else { return }
-      let request = ServerRequest(head, body: body.bytes, peer: try await peer(), end: end)
-      let outcome: Outcome =
-        body.isTooLarge
-        ? .answer(.text("the request's body is larger than \(HTTPServer.bodyLimit) bytes\n", status: 413)) : await outcome(of: request)
+      var place = bodies.place()
+      defer { place.leave() }
+      guard let body = try await readBody(&place) else { return }
+      let request = ServerRequest(head, body: body, peer: try await peer(), end: end)
+      let outcome: Outcome = if let refusal = place.refusal { .answer(refuse(refusal, request)) } else { await outcome(of: request) }
       switch outcome {
       case .stream(let handler):
         try await outbound.write(.leaveHTTP)
         return try await handler(StreamConnection(reader: reader, outbound: outbound, end: end))
       case .answer(let response):
         // The decoder has stopped behind a request to upgrade; what follows it is no HTTP.
-        let isLast = !head.isKeepAlive || request.isUpgrade || response.body.isStream || body.isTooLarge
+        let isLast =
+          !head.isKeepAlive || request.isUpgrade || head.method == .CONNECT || response.body.isStream || place.refusal != nil
         try await send(response, head, isLast: isLast)
         if isLast { return }
       }
     }
   }
 
-  private func readBody() async throws -> (bytes: [UInt8], isTooLarge: Bool)? {
+  /// - Returns: nil if the peer has ended before; empty if there is no room for the body.
+  private func readBody(_ place: inout BodyRoom.Place) async throws -> [UInt8]? {
     var bytes: [UInt8] = []
-    var isTooLarge = false
     while let part = try await reader.next() {
       switch part {
       case .body(let buffer):
-        isTooLarge = isTooLarge || bytes.count + buffer.readableBytes > HTTPServer.bodyLimit
-        if !isTooLarge { bytes += buffer.readableBytesView }
-      case .end: return (bytes, isTooLarge)
+        if place.take(buffer.readableBytes) { bytes += buffer.readableBytesView } else { bytes = [] }
+      case .end: return bytes
       case .head, .bytes, .message: return nil
       }
     }

@@ -18,7 +18,8 @@ final class HTTPPartHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private let encoder: HTTPResponseEncoder
   private let requestTimeout: TimeAmount
   private var deadline: Scheduled<Void>?
-  private var isAnswering = false
+  /// Requests that came whole and whose answers have not ended.
+  private var unanswered = 0
   private var isBroken = false
   /// The end of the last answer.
   private var lastWrite: EventLoopFuture<Void>?
@@ -42,11 +43,10 @@ final class HTTPPartHandler: ChannelDuplexHandler, RemovableChannelHandler {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     guard !isBroken else { return }
     switch unwrapInboundIn(data) {
-    case .head(let head):
-      isAnswering = true
-      context.fireChannelRead(wrapInboundOut(.head(head)))
+    case .head(let head): context.fireChannelRead(wrapInboundOut(.head(head)))
     case .body(let buffer): context.fireChannelRead(wrapInboundOut(.body(buffer)))
     case .end:
+      unanswered += 1
       deadline?.cancel()
       context.fireChannelRead(wrapInboundOut(.end))
     }
@@ -60,7 +60,7 @@ final class HTTPPartHandler: ChannelDuplexHandler, RemovableChannelHandler {
       let promise = promise ?? context.eventLoop.makePromise()
       lastWrite = promise.futureResult
       context.write(wrapOutboundOut(.end(nil)), promise: promise)
-      isAnswering = false
+      unanswered -= 1
       expectRequest(context)
     case .leaveHTTP: leaveHTTP(context, promise)
     case .report(let event): event.happen(after: lastWrite, promise)
@@ -89,7 +89,8 @@ final class HTTPPartHandler: ChannelDuplexHandler, RemovableChannelHandler {
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     guard !isBroken else { return }
     isBroken = true
-    guard let error = error as? HTTPParserError, !isAnswering else { return context.close(promise: nil) }
+    // An answer to one request must not be taken for that to the one before. Whoever reads a body that breaks off sees the end.
+    guard let error = error as? HTTPParserError, unanswered == 0 else { return context.close(promise: nil) }
     let status: HTTPResponseStatus = error == .headerOverflow ? .requestHeaderFieldsTooLarge : .badRequest
     let text = ByteBuffer(string: status == .badRequest ? "this is no HTTP/1.1 request\n" : "the request's head is too large\n")
     let headers: HTTPHeaders = [

@@ -23,6 +23,10 @@ public struct HTTPServer: Sendable {
     public var connections = 512
     /// Bytes of a request's line and headers; a longer head is answered 431.
     public var head = 256 << 10
+    /// Bytes of a request's body.
+    public var body = HTTPServer.bodyLimit
+    /// Bytes of the bodies of all requests that have no answer yet.
+    public var bodies = Int.max
     /// How long a connection may be without a whole request.
     public var requestTimeout = Duration.seconds(90)
     public init() {}
@@ -32,7 +36,7 @@ public struct HTTPServer: Sendable {
   /// connection.
   public typealias RemoteTLS = @Sendable () throws -> NIOSSLContext
 
-  /// Bytes of a request's body; a larger one is answered 413.
+  /// Bytes of a request's body unless the limits say otherwise.
   public static let bodyLimit = 4 << 20
   /// The protocol name in `Upgrade` for routes made with `Route.upgrade`.
   public static let streamProtocol = "edgecore-stream"
@@ -44,17 +48,26 @@ public struct HTTPServer: Sendable {
   private let group: any EventLoopGroup
   private let limits: Limits
   private let remoteTLS: RemoteTLS?
+  private let encryptsThisHost: Bool
+  private let refuse: @Sendable (BodyRefusal, ServerRequest) -> ServerResponse
   private let logger: Logger
 
-  /// - Parameter remoteTLS: what other hosts have to speak; this host speaks plain HTTP on the same port. nil: so do others.
+  /// - Parameters:
+  ///   - remoteTLS: what other hosts have to speak. nil: plain HTTP.
+  ///   - encryptsThisHost: whether this host has to speak TLS as well, not plain HTTP on the same port.
+  ///   - refuse: answers a request whose body isn't taken; the request is without it.
   public init(
-    address: Address, routes: [Route], group: any EventLoopGroup, limits: Limits = Limits(), remoteTLS: RemoteTLS? = nil, logger: Logger
+    address: Address, routes: [Route], group: any EventLoopGroup, limits: Limits = Limits(), remoteTLS: RemoteTLS? = nil,
+    encryptsThisHost: Bool = false, refuse: @escaping @Sendable (BodyRefusal, ServerRequest) -> ServerResponse = { $0.answer(to: $1) },
+    logger: Logger
   ) {
     self.address = address
     self.router = Router(routes: routes)
     self.group = group
     self.limits = limits
     self.remoteTLS = remoteTLS
+    self.encryptsThisHost = encryptsThisHost
+    self.refuse = refuse
     self.logger = logger
   }
 
@@ -77,6 +90,7 @@ public struct HTTPServer: Sendable {
 
   private func serve(_ listener: Listener, _ reception: Reception) async throws {
     let open = OpenConnections()
+    let bodies = BodyRoom(limits)
     try await withThrowingDiscardingTaskGroup { tasks in
       try await listener.executeThenClose { connections in
         for try await connection in connections {
@@ -84,7 +98,7 @@ public struct HTTPServer: Sendable {
           let isWelcome = open.count < limits.connections
           open.add(1)
           tasks.addTask {
-            if isWelcome { await serve(connection) } else { await connection.refuse() }
+            if isWelcome { await serve(connection, bodies) } else { await connection.refuse() }
             open.add(-1)
           }
         }
@@ -97,8 +111,8 @@ public struct HTTPServer: Sendable {
     let bootstrap = ServerBootstrap(group: group).serverChannelOption(.backlog, value: 128)
       .childChannelOption(.maxMessagesPerRead, value: 4)
       .childChannelOption(.allowRemoteHalfClosure, value: true)
-    let initialise: @Sendable (any Channel) -> EventLoopFuture<Connection> = { [limits, remoteTLS] in
-      Connection.initialise($0, limits, remoteTLS, reception)
+    let initialise: @Sendable (any Channel) -> EventLoopFuture<Connection> = { [limits, remoteTLS, encryptsThisHost] in
+      Connection.initialise($0, limits, remoteTLS, encryptsThisHost: encryptsThisHost, reception)
     }
     switch address {
     case .tcp(let host, let port):
@@ -113,11 +127,12 @@ public struct HTTPServer: Sendable {
     }
   }
 
-  private func serve(_ connection: Connection) async {
+  private func serve(_ connection: Connection, _ bodies: BodyRoom) async {
     do {
       try await connection.use { inbound, outbound in
         let exchange = ConnectionExchange(
-          reader: PartReader(inbound), outbound: outbound, end: connection.events.inputEnd, peer: connection.peer, router: router)
+          reader: PartReader(inbound), outbound: outbound, end: connection.events.inputEnd, peer: connection.peer, router: router,
+          bodies: bodies, refuse: refuse)
         try await exchange.run()
         await connection.events.drain(outbound, atMost: limits.requestTimeout)
       }
@@ -198,7 +213,8 @@ final class Connection: Sendable {
   }
 
   static func initialise(
-    _ channel: any Channel, _ limits: HTTPServer.Limits, _ remoteTLS: HTTPServer.RemoteTLS?, _ reception: Reception
+    _ channel: any Channel, _ limits: HTTPServer.Limits, _ remoteTLS: HTTPServer.RemoteTLS?, encryptsThisHost: Bool,
+    _ reception: Reception
   ) -> EventLoopFuture<Connection> {
     channel.eventLoop.makeCompletedFuture {
       var decoderLimits = NIOHTTPDecoderLimitConfiguration()
@@ -209,7 +225,14 @@ final class Connection: Sendable {
       let events = ConnectionEvents()
       let seconds = limits.requestTimeout.components.seconds
       let peer = ServerRequest.Peer(local: channel.localAddress, remote: channel.remoteAddress)
-      let context = try peer.isOnThisHost ? nil : remoteTLS?()
+      let context: NIOSSLContext?
+      do {
+        context = try peer.isOnThisHost && !encryptsThisHost ? nil : remoteTLS?()
+      } catch {
+        // Left open, the peer would wait for its handshake.
+        channel.close(promise: nil)
+        throw error
+      }
       if let context { try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context)) }
       try channel.pipeline.syncOperations.addHandlers(
         encoder, decoder, HTTPPartHandler(decoder: decoder, encoder: encoder, requestTimeout: .seconds(seconds)),

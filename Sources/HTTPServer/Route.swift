@@ -48,6 +48,13 @@ public struct Route: Sendable {
       })
   }
 
+  /// Answers whatever no other route answers: any method, any path.
+  public static func everything(_ handler: @escaping @Sendable (ServerRequest) async throws -> ServerResponse) -> Route {
+    Route("*", "*", handler: .respond(handler))
+  }
+
+  var isForEverything: Bool { method == "*" }
+
   /// What the placeholders stand for; nil if the path is another.
   func match(_ path: [String]) -> [String: String]? {
     guard path.count == segments.count else { return nil }
@@ -79,12 +86,13 @@ struct Router: Sendable {
   /// - Throws: `ServerError` 400 for a path that no name can be read from, 404 for an unknown path, 405 for a known path with another
   ///   method.
   func route(for request: inout ServerRequest) throws(ServerError) -> Route {
+    let fallback = routes.first(where: \.isForEverything)
     // A slash inside a name could make one thing look like another further down.
-    guard request.segments.allSatisfy({ !$0.utf8.contains(0x2F) && !$0.utf8.contains(0) }) else {
+    guard fallback != nil || request.segments.allSatisfy({ !$0.utf8.contains(0x2F) && !$0.utf8.contains(0) }) else {
       throw .badRequest("a name in the path has a slash or a zero byte")
     }
     var allowed: [String] = []
-    for route in routes {
+    for route in routes where !route.isForEverything {
       guard let parameters = route.match(request.segments) else { continue }
       if route.method == request.method {
         request.parameters = parameters
@@ -92,6 +100,7 @@ struct Router: Sendable {
       }
       allowed.append(route.method)
     }
+    if let fallback { return fallback }
     if allowed.isEmpty { throw .notFound("no such path: \(request.path)") }
     throw ServerError(
       status: 405, message: "\(request.method) is not allowed on \(request.path); allowed: \(allowed.joined(separator: ", "))")

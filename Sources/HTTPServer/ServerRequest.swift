@@ -26,7 +26,7 @@ public struct ServerRequest: Sendable {
   /// What the route's `{placeholders}` stood for.
   public var parameters: [String: String] = [:]
   public var headers: [(name: String, value: String)]
-  /// At most `HTTPServer.bodyLimit` bytes.
+  /// At most as many bytes as the server's limits allow.
   public var body: [UInt8]
   public var peer: Peer
   private let peerEnd: @Sendable () async -> Void

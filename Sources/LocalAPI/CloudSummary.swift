@@ -18,6 +18,8 @@ public struct CloudSummary: Codable, Sendable, Hashable {
   public var errors: [String]
   /// The tunnel for logs and the like; nil if the agent runs without.
   public var tunnel: TunnelSummary?
+  /// HTTP for applications; nil if the agent runs without.
+  public var serviceBus: ServiceBusSummary?
 
   public init(
     server: String, connected: Bool, since: String, connections: Int, certificateUntil: String?, sent: Int, received: Int, owed: Int?,

@@ -50,6 +50,9 @@ struct AgentRoutes: Sendable {
     if registry.status(of: .edgeStream)?.state == .running {
       summary.tunnel = try? JSONValue(json: try await answer(.edgeStream, "tunnel").content).decode()
     }
+    if registry.status(of: .serviceBus)?.state == .running {
+      summary.serviceBus = try? JSONValue(json: try await answer(.serviceBus, "servicebus").content).decode()
+    }
     return .json(try JSONValue(encoding: summary).jsonBytes())
   }
 

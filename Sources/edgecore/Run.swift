@@ -13,6 +13,8 @@ import LocalServer
 import Logging
 import MetaManager
 import Metrics
+import ServiceBus
+import TestModule
 
 /// Runs the agent until a signal ends it.
 struct Run: ParsableCommand {
@@ -98,6 +100,19 @@ struct Run: ParsableCommand {
           configuration: modules.eventBus, nodeName: nodeName, databasePath: loaded.configuration.database.dataSource, channel: channel))
     } else {
       registry.addDisabled(.eventBus, group: .bus, reason: "modules.eventBus.enable is false")
+    }
+    if modules.serviceBus.enable {
+      registry.add(
+        ServiceBus(
+          configuration: modules.serviceBus, nodeName: nodeName, database: loaded.configuration.database.dataSource, channel: channel))
+    } else {
+      registry.addDisabled(.serviceBus, group: .bus, reason: "modules.serviceBus.enable is false")
+    }
+    if modules.dbTest.enable {
+      let kubelet = modules.edged.tailoredKubeletConfig
+      registry.add(TestModule(nodeName: nodeName, apiAddress: kubelet.address, apiPort: Int(kubelet.readOnlyPort), channel: channel))
+    } else {
+      registry.addDisabled(.testManager, group: .meta, reason: "modules.dbTest.enable is false")
     }
     registry.add(server)
 

@@ -20,6 +20,8 @@ final class CloudCore: Sendable {
   let onChange: @Sendable () -> Void
   /// Told when a node comes or goes, an object changes, or one is acknowledged.
   let progress = Broadcast<Void>()
+  /// What nodes send for the router.
+  let routed = Broadcast<(node: String, message: Message)>()
 
   init(
     configuration: CloudSimulator.Configuration, authority: CertificateAuthority, store: ObjectStore, records: SyncRecords,

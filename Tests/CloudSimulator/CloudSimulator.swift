@@ -135,6 +135,7 @@ public final class CloudSimulator: Sendable {
     for task in tasks { await task.value }
     core.transcript.end()
     core.progress.end()
+    core.routed.end()
     tunnels.progress.end()
     try? saveState()
     try? await group.shutdownGracefully()

@@ -24,7 +24,7 @@ extension CloudCore {
     case _ where AckRules.isVolumeOperation(message.resource): break
     case .response: session.acknowledged(message.parentID)
     case .error: break
-    case .upload where message.route.group == "user": break
+    case .upload where message.route.group == "user": routed.send((session.node, message))
     case .prepull, .upgrade, .updateNodeActionStatus: break
     case _ where message.resource == "k8s/ca.crt": reply(to: message, .string(authority.pem), session, source: "cloudhub")
     default: dispatch(message, session)

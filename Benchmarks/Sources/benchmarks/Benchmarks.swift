@@ -9,11 +9,11 @@ struct Benchmarks: AsyncParsableCommand {
     commandName: "benchmarks",
     abstract: "Measures the agent on this machine; prints a Markdown table.",
     discussion: """
-      Pods run on engines of this program's own (hack/engine.sh), which are gone afterwards. Needs root, except for --only channel.
+      Pods run on engines of this program's own (hack/engine.sh), which are gone afterwards. Needs root, except for --only channel, size and servicebus.
       """)
 
   enum Part: String, ExpressibleByArgument, CaseIterable {
-    case channel, start, idle, exit, boot, size, cloud
+    case channel, start, idle, exit, boot, size, cloud, servicebus
   }
 
   @Option(help: "Measure only this; may be given several times.")
@@ -55,7 +55,8 @@ struct Benchmarks: AsyncParsableCommand {
     guard parts != [.channel] else { return report.print() }
     let program = try await AgentProgram.find(edgecore)
     if parts.contains(.size) { try await program.reportSize(into: &report) }
-    guard parts.subtracting([.channel, .size]).isEmpty || geteuid() == 0 else { throw Failure("running pods needs root") }
+    if parts.contains(.servicebus) { try await ServiceBusBenchmark(program: program.path).run(into: &report) }
+    guard parts.subtracting([.channel, .size, .servicebus]).isEmpty || geteuid() == 0 else { throw Failure("running pods needs root") }
     do {
       if parts.contains(.boot) { try await BootBenchmark(program: program.path).run(into: &report) }
       for engine in engines where parts.contains(.start) {

@@ -45,6 +45,7 @@ struct ConfigurationValidation {
     expectRange(configuration.modules.metaManager.remoteQueryTimeout, "modules.metaManager.remoteQueryTimeout", 1...3600)
     check(configuration.modules.edgeStream)
     check(configuration.modules.eventBus)
+    check(configuration.modules.serviceBus)
   }
 
   private mutating func check(_ edged: EdgedConfiguration) {
@@ -223,6 +224,18 @@ struct ConfigurationValidation {
     let host = text[..<colon]
     if host.first == "[" { return host.last == "]" && isAddress(String(host.dropFirst().dropLast())) }
     return !host.isEmpty && !host.contains(":") && !host.contains("/") && !host.contains(" ")
+  }
+
+  private mutating func check(_ bus: ServiceBusConfiguration) {
+    let prefix = "modules.serviceBus"
+    if bus.server != "localhost" { expectAddress(bus.server, "\(prefix).server") }
+    expectRange(bus.port, "\(prefix).port", 1...65535)
+    let files = [("tlsCertFile", bus.tlsCertFile), ("tlsPrivateKeyFile", bus.tlsPrivateKeyFile)]
+    let missing = files.filter(\.1.isEmpty).map(\.0).joined()
+    for (key, file) in files where !file.isEmpty {
+      expectAbsolute(file, "\(prefix).\(key)")
+      expect(missing.isEmpty, "\(prefix).\(key)", "needs \(missing) too")
+    }
   }
 
   private mutating func check(_ bus: EventBusConfiguration) {

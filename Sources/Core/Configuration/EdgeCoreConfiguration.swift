@@ -42,6 +42,8 @@ public struct EdgeCoreConfiguration: Codable, Sendable, Hashable {
     public var edgeStream = EdgeStreamConfiguration()
     public var eventBus = EventBusConfiguration()
     public var deviceTwin = DeviceTwinConfiguration()
+    public var serviceBus = ServiceBusConfiguration()
+    public var dbTest = DBTestConfiguration()
     public init() {}
   }
 

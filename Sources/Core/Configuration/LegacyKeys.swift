@@ -34,9 +34,11 @@ enum LegacyKeys {
   private static let enabled = ["modules", "enabled"]
 
   /// The names in `modules.enabled` and the module's key today.
-  private static let modules: [(name: String, key: String)] = [
-    ("edged", "edged"), ("eventbus", "eventBus"), ("websocket", "edgeHub"), ("metamanager", "metaManager"), ("twin", "deviceTwin"),
-    ("servicebus", "serviceBus"), ("edgemesh", "edgeMesh"), ("test", "dbTest"),
+  private static let modules: [(names: Set<String>, key: String)] = [
+    (["edged"], "edged"), (["eventbus"], "eventBus"), (["websocket"], "edgeHub"), (["metamanager"], "metaManager"),
+    (["twin"], "deviceTwin"), (["servicebus"], "serviceBus"), (["edgemesh"], "edgeMesh"),
+    // The list that was shipped had a name that no module bore.
+    (["testmanager", "test", "dbtest"], "dbTest"),
   ]
 
   /// Whether a document has one of the oldest, flat keys.
@@ -53,9 +55,9 @@ enum LegacyKeys {
     }
     if let place = find(enabled, in: document), let names = remove(place[...], from: &document)?.array {
       let wished = Set(names.compactMap { $0.string?.lowercased() })
-      for (name, key) in modules {
+      for (names, key) in modules {
         let path: [PathComponent] = [.key("modules"), .key(key), .key("enable")]
-        findings.append(Finding(documentPath: place, path: path, value: .bool(wished.contains(name))))
+        findings.append(Finding(documentPath: place, path: path, value: .bool(!wished.isDisjoint(with: names))))
       }
     }
     return findings

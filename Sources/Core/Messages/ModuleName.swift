@@ -17,6 +17,8 @@ public struct ModuleName: RawRepresentable, Sendable, Hashable, Codable, CustomS
   public static let edgeStream = ModuleName("edgestream")
   public static let taskManager = ModuleName("taskmanager")
   public static let metaServer = ModuleName("metaserver")
+  /// What tests put in.
+  public static let testManager = ModuleName("testManager")
 }
 
 /// A group of modules: what a message is addressed to when the sender doesn't care who of them takes it.

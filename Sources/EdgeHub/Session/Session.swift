@@ -185,14 +185,17 @@ final class Session: Sendable {
         if message.isDeviceUpload { await Self.giveBack(message, channel, status, "\(error)") }
         return .lost(error)
       }
-      if message.isDeviceUpload {
-        // The cloud doesn't answer: it is sent, and so is what came before it.
-        if message.header.sync { channel.respond(to: message, with: .reply(to: message, from: .websocket)) }
-      } else if message.header.sync {
-        mute.noteRequest()
-      }
+      if message.header.sync { noteSent(message) }
     }
     return Task.isCancelled ? .cancelled : .drained
+  }
+
+  /// What devices say, and what answers the cloud, has no answer itself: who sent it only waits until it is gone, and what came before it.
+  private func noteSent(_ request: Message) {
+    guard request.operation == .upload, request.isDeviceUpload || !request.parentID.isEmpty else { return mute.noteRequest() }
+    if request.isDeviceUpload || requests.remove(request.id) {
+      channel.respond(to: request, with: .reply(to: request, from: .websocket))
+    }
   }
 
   private func keepAlive() async -> Ending {

@@ -1,4 +1,3 @@
-import Glibc
 import HTTPServer
 import X509
 
@@ -9,8 +8,7 @@ import X509
 struct ClientAccess: Sendable {
   /// Whether other hosts are served over TLS.
   let servesOtherHosts: Bool
-  /// Names of this host.
-  let hostNames: Set<String>
+  let browsers: BrowserGuard
 
   /// The organisation of nodes.
   private static let nodes = "system:nodes"
@@ -18,36 +16,12 @@ struct ClientAccess: Sendable {
   /// - Parameter nodeName: of this node.
   init(servesOtherHosts: Bool, nodeName: String) {
     self.servesOtherHosts = servesOtherHosts
-    hostNames = ["localhost", nodeName.lowercased()]
+    browsers = BrowserGuard(nodeName: nodeName)
   }
 
   /// Why it may not; nil if it may.
   func refusal(of request: ServerRequest) -> ServerError? {
-    request.peer.isOnThisHost ? refusalOfBrowser(request) : refusal(of: request.peer)
-  }
-
-  /// Browsers say which page a request is from, and by what name they looked the server up: any page can have one that leads to loopback.
-  private func refusalOfBrowser(_ request: ServerRequest) -> ServerError? {
-    if request.header("Origin") != nil || request.header("Sec-Fetch-Site").map({ $0 != "none" }) ?? false {
-      return ServerError(status: 403, message: "this is not served to web pages")
-    }
-    guard let host = request.header("Host").map(Self.name) else { return nil }
-    guard Self.isAddress(host) || hostNames.contains(host.lowercased()) else {
-      return ServerError(
-        status: 403, message: "this is served under the node's address, localhost or the node's name, not under the Host of the request")
-    }
-    return nil
-  }
-
-  /// The host of `host:port`, without an IPv6 address' brackets.
-  private static func name(_ authority: String) -> String {
-    if authority.hasPrefix("[") { return String(authority.dropFirst().prefix { $0 != "]" }) }
-    return String(authority.prefix { $0 != ":" })
-  }
-
-  private static func isAddress(_ text: String) -> Bool {
-    var address = in6_addr()
-    return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1
+    request.peer.isOnThisHost ? browsers.refusal(of: request) : refusal(of: request.peer)
   }
 
   private func refusal(of peer: ServerRequest.Peer) -> ServerError? {

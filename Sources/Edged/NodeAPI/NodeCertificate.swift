@@ -1,7 +1,6 @@
 import Core
-import Glibc
+import HTTPServer
 import NIOSSL
-import Synchronization
 
 /// The certificate that other hosts are shown, and the authorities that theirs must come from. Replaced files count for the next
 /// connection.
@@ -11,47 +10,29 @@ final class NodeCertificate: Sendable {
     var description: String
   }
 
-  private struct Version: Equatable {
-    var inode: ino_t
-    var size: off_t
-    var changed: timespec
-
-    static func == (one: Version, other: Version) -> Bool {
-      one.inode == other.inode && one.size == other.size && one.changed.tv_sec == other.changed.tv_sec
-        && one.changed.tv_nsec == other.changed.tv_nsec
-    }
-  }
-
-  private let certificateFile: String
-  private let keyFile: String
-  private let clientAuthorityFile: String
-  private let loaded = Mutex<(context: NIOSSLContext, versions: [Version?])?>(nil)
+  private let files: ReloadedContext<Failure>
 
   /// - Returns: nil if other hosts aren't to be served.
   init?(_ kubelet: KubeletConfiguration) {
     guard !kubelet.tlsCertFile.isEmpty else { return nil }
-    certificateFile = kubelet.tlsCertFile
-    keyFile = kubelet.tlsPrivateKeyFile
-    clientAuthorityFile = kubelet.authentication.x509.clientCAFile
+    let (certificate, key) = (kubelet.tlsCertFile, kubelet.tlsPrivateKeyFile)
+    let authorities = kubelet.authentication.x509.clientCAFile
+    files = ReloadedContext(files: [certificate, key, authorities]) { () throws(Failure) in
+      try Self.load(certificate, key, authorities: authorities)
+    }
   }
 
   /// TLS 1.2 or newer. A client's certificate is verified if it shows one; that it has to is for whoever answers it.
   ///
   /// - Throws: `Failure` that names the setting and the file.
-  func context() throws(Failure) -> NIOSSLContext {
-    try loaded.withLock { loaded throws(Failure) in
-      let versions = [certificateFile, keyFile, clientAuthorityFile].map(Self.version)
-      if let loaded, loaded.versions == versions { return loaded.context }
-      let context = try load()
-      loaded = (context, versions)
-      return context
-    }
-  }
+  func context() throws(Failure) -> NIOSSLContext { try files.context() }
 
-  private func load() throws(Failure) -> NIOSSLContext {
-    let chain = try Self.read("tlsCertFile", certificateFile) { try NIOSSLCertificate.fromPEMFile($0) }
-    let key = try Self.read("tlsPrivateKeyFile", keyFile) { try NIOSSLPrivateKey(file: $0, format: .pem) }
-    let authorities = try Self.read("authentication.x509.clientCAFile", clientAuthorityFile) { try NIOSSLCertificate.fromPEMFile($0) }
+  private static func load(
+    _ certificateFile: String, _ keyFile: String, authorities clientAuthorityFile: String
+  ) throws(Failure) -> NIOSSLContext {
+    let chain = try read("tlsCertFile", certificateFile) { try NIOSSLCertificate.fromPEMFile($0) }
+    let key = try read("tlsPrivateKeyFile", keyFile) { try NIOSSLPrivateKey(file: $0, format: .pem) }
+    let authorities = try read("authentication.x509.clientCAFile", clientAuthorityFile) { try NIOSSLCertificate.fromPEMFile($0) }
     guard !chain.isEmpty else { throw Failure(description: "tlsCertFile \(certificateFile) has no certificate") }
     guard !authorities.isEmpty else {
       throw Failure(description: "authentication.x509.clientCAFile \(clientAuthorityFile) has no certificate")
@@ -75,11 +56,5 @@ final class NodeCertificate: Sendable {
     } catch {
       throw Failure(description: "\(setting) \(file) can't be used: \(error)")
     }
-  }
-
-  private static func version(of file: String) -> Version? {
-    var info = stat()
-    guard stat(file, &info) == 0 else { return nil }
-    return Version(inode: info.st_ino, size: info.st_size, changed: info.st_ctim)
   }
 }

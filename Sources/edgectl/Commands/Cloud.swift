@@ -25,7 +25,15 @@ struct Cloud: AsyncParsableCommand {
       let state = tunnel.connected ? "connected" : "not connected"
       print("Tunnel:       \(tunnel.server), \(state), \(time(since: tunnel.since)); sessions: \(tunnel.sessions)")
     }
-    let errors = cloud.errors + (cloud.tunnel?.lastError.map { ["\($0) (tunnel)"] } ?? [])
+    if let bus = cloud.serviceBus {
+      let state = bus.listening ? "listening" : "not listening"
+      print(
+        "ServiceBus:   \(bus.encrypted ? "https" : "http")://\(bus.server), \(state); requests: \(bus.requests), from the cloud: \(bus.calls)"
+      )
+      for url in bus.targetURLs { print("              \(url)") }
+    }
+    let errors =
+      cloud.errors + (cloud.serviceBus?.lastError.map { ["\($0)"] } ?? []) + (cloud.tunnel?.lastError.map { ["\($0) (tunnel)"] } ?? [])
     if errors.isEmpty { return }
     print("Last errors:")
     for error in errors { print("  \(error)") }
