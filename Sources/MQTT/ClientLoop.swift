@@ -267,8 +267,11 @@ final class ClientLoop: @unchecked Sendable {
   /// The TLS handshake begins when the socket can be written to; the library doesn't ask for that.
   private var isBeforeHandshake = false
 
+  /// Publications that wait for confirmations need what is behind messages in the stream: whoever takes the messages may wait for them.
+  private var hasRoom: Bool { inbox.hasRoom || outstanding.count >= Self.outstandingLimit && inbox.hasRoomInNeed }
+
   private func mayRead(_ now: Int64) -> Bool {
-    if inbox.hasRoom {
+    if hasRoom {
       fullSince = nil
       return true
     }
@@ -294,7 +297,7 @@ final class ClientLoop: @unchecked Sendable {
       let code = mosquitto_loop_read(mosquitto, 1)
       guard code == Self.success else { return end(code, errno) }
       count += 1
-    } while errno != EAGAIN && count < Self.readsInARow && mosquitto_socket(mosquitto) >= 0 && inbox.hasRoom
+    } while errno != EAGAIN && count < Self.readsInARow && mosquitto_socket(mosquitto) >= 0 && hasRoom
     if droppedMessages > 0 {
       onEvent(.messagesDropped(count: droppedMessages))
       droppedMessages = 0

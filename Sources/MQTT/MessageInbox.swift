@@ -27,6 +27,9 @@ final class MessageInbox: Sendable {
   /// Whether more should be read.
   var hasRoom: Bool { state.withLock { $0.drops || !isFull($0) } }
 
+  /// Whether there is room for what has to be read to get at the broker's confirmations: eight times as much as otherwise.
+  var hasRoomInNeed: Bool { state.withLock { $0.messages.count < countLimit * 8 && $0.bytes < byteLimit * 4 } }
+
   /// From now on messages are dropped while there is no room.
   func giveUp() { state.withLock { $0.drops = true } }
 
