@@ -391,7 +391,7 @@ let package = Package(
     .testTarget(
       name: "IntegrationTests",
       dependencies: [
-        "CloudSimulator", "Core", "edgecore", "edgectl", "testmapper", "Curl", "KubernetesAPI", "LocalAPI", "SPDY", "YAML",
+        "CloudSimulator", "Core", "edgecore", "edgectl", "testmapper", "Curl", "MQTT", "TestBroker", "KubernetesAPI", "LocalAPI", "SPDY", "YAML",
         .product(name: "Subprocess", package: "swift-subprocess"),
       ],
       swiftSettings: strict),

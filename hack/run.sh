@@ -78,6 +78,11 @@ modules:
       containerRuntimeEndpoint: $endpoint
       imageServiceEndpoint: $endpoint
       cgroupRoot: /$cgroup
+  # No broker: the machine's own is none of ours. docs/mqtt.md says how to have one.
+  eventBus:
+    enable: false
+  deviceTwin:
+    dmiSockPath: $state
 C
 [ -e "$state/started" ] || cp "$top/conf/examples/hello.yaml" "$state/manifests/"
 touch "$state/started"

@@ -52,6 +52,19 @@ import YAML
     #expect(await fixture.book.devices[id]?.twins["mode"]?.desired == nil)
   }
 
+  @Test(arguments: [
+    (#"{"actual":{"value":"21"}}"#, "int"), (#"{"actual":{"value":"21.5"}}"#, "string"),
+    (#"{"actual":{"value":"21.5"},"metadata":{"type":"float"}}"#, "float"),
+  ]) func theEdgeSaysWhatAPropertyIsThatOnlyTheCloudKnew(patch: String, type: String) async throws {
+    let fixture = try await BookFixture.withDevice()
+    _ = await fixture.book.take([.object(id, wishes(["t": "20"], type: "int"), version: 1)])
+    await local(fixture, #"{"t":\#(patch)}"#)
+    let twin = await fixture.book.devices[id]?.twins["t"]
+    #expect(twin?.type == type && twin?.actual != nil && twin?.expected?.text == "20")
+    await local(fixture, #"{"t":{"actual":{"value":"true"},"metadata":{"type":"boolean"}}}"#)
+    #expect(await fixture.book.devices[id]?.twins["t"]?.type == type)
+  }
+
   @Test func aDeviceObjectMakesTheDeviceAndTakesItAway() async throws {
     let fixture = try BookFixture()
     try await fixture.book.open()

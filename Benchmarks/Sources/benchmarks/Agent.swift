@@ -56,6 +56,10 @@ final class Agent: Sendable {
             containerRuntimeEndpoint: \(endpoint)
             imageServiceEndpoint: \(endpoint)
             cgroupRoot: \(cgroup(directory))
+        eventBus:
+          enable: false
+        deviceTwin:
+          dmiSockPath: \(directory)
       """
     try configuration.write(toFile: directory + "/edgecore.yaml", atomically: true, encoding: .utf8)
   }

@@ -52,4 +52,6 @@ struct Twin: Sendable, Hashable {
   var isShown = false
 
   var isDeleted: Bool { type == Self.deletedType }
+  /// Whether the cloud alone has said anything about it.
+  var isUntouchedByEdge: Bool { actualVersion == nil && expectedVersion?.edge ?? 0 == 0 }
 }

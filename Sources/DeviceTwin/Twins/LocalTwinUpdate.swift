@@ -56,14 +56,23 @@ extension Device {
     return deleted
   }
 
+  /// A deleted twin comes back as what the message says it is, and what only the cloud has spoken of so far is what the edge first says it is.
+  /// Without a word the model's type counts as long as the values have it.
+  private static func type(of twin: Twin, _ patch: TwinPatch) -> String {
+    if twin.isDeleted { return patch.type ?? Twin.standardType }
+    guard twin.isUntouchedByEdge else { return twin.type }
+    if let type = patch.type { return type }
+    let values = [patch.expected, patch.actual].compactMap { $0 }
+    return values.allSatisfy { (try? TwinRules.check($0, type: twin.type)) != nil } ? twin.type : Twin.standardType
+  }
+
   private static func changed(_ name: String, _ twin: Twin, _ patch: TwinPatch, _ now: Int64, _ change: inout TwinChange)
     throws(Rejection) -> Twin
   {
     var new = twin
     var parts: Debt.Parts = []
     var told: [JSONValue.Member] = []
-    // A deleted one comes back as what the message says it is.
-    let type = twin.isDeleted ? patch.type ?? Twin.standardType : twin.type
+    let type = Self.type(of: twin, patch)
     if let text = patch.expected {
       // Without an expected value there is nothing yet that a wrong one could take the place of, KubeEdge thinks.
       if twin.expected != nil { try TwinRules.check(text, type: type) }
@@ -83,7 +92,7 @@ extension Device {
     }
     let losesOptional = twin.optional && patch.optional == false
     if losesOptional { new.optional = false }
-    if twin.isDeleted { new.type = type }
+    new.type = type
     if !parts.isEmpty || losesOptional { told.append(JSONValue.Member("optional", .bool(new.optional))) }
     if !parts.isEmpty || twin.isDeleted { told.append(JSONValue.Member("metadata", MessageText.type(new.type))) }
     let namesAnotherType = patch.type.map { $0 != twin.type } ?? false

@@ -90,6 +90,10 @@ final class Agent: Sendable {
             imageServiceEndpoint: \(engine.endpoint)
             cgroupRoot: /edgecore-test-\(node)
             readOnlyPort: \(port)
+        eventBus:
+          enable: false
+        deviceTwin:
+          dmiSockPath: \(directory)
       """
     try configuration.write(toFile: directory + "/edgecore.yaml", atomically: true, encoding: .utf8)
     clock = hasSteppedClock ? try SteppedClock(below: directory) : nil

@@ -2,15 +2,17 @@ import FoundationEssentials
 import Glibc
 import Synchronization
 
-/// One process at a time of the agent's program, its log appended to a file.
+/// One process at a time of the agent's program, or of another one of this package, its log appended to a file.
 final class AgentProcess: Sendable {
+  private let program: String
   private let arguments: [String]
   private let log: String
   private let environment: [String]
   private let current = Mutex<pid_t>(0)
 
   /// - Parameter environment: `NAME=value`, beside what the test process has.
-  init(arguments: [String], log: String, environment: [String] = []) {
+  init(_ program: String = "edgecore", arguments: [String], log: String, environment: [String] = []) {
+    self.program = program
     self.arguments = arguments
     self.log = log
     self.environment = environment
@@ -40,7 +42,8 @@ final class AgentProcess: Sendable {
       _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
     }
     // `EDGECORE` names another build, to measure that one.
-    let program = ProcessInfo.processInfo.environment["EDGECORE"] ?? Checkout.programs + "/edgecore"
+    let other = self.program == "edgecore" ? ProcessInfo.processInfo.environment["EDGECORE"] : nil
+    let program = other ?? Checkout.programs + "/" + self.program
     var words: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) } + [nil]
     defer { for word in words { free(word) } }
     let inherited = ProcessInfo.processInfo.environment.map { "\($0.key)=\($0.value)" }
