@@ -199,7 +199,8 @@ let package = Package(
     .executableTarget(
       name: "edgecore",
       dependencies: [
-        "CLinux", "Core", "DeviceTwin", "EdgeHub", "EdgeStream", "Edged", "EventBus", "LocalAPI", "LocalServer", "MetaManager", "ServiceBus",
+        "CLinux", "Core", "DeviceTwin", "EdgeHub", "EdgeStream", "Edged", "EventBus", "LocalAPI", "LocalServer", "MetaManager",
+        "ServiceBus",
         "TestModule", "YAML",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
@@ -391,7 +392,8 @@ let package = Package(
     .testTarget(
       name: "IntegrationTests",
       dependencies: [
-        "CloudSimulator", "Core", "edgecore", "edgectl", "testmapper", "Curl", "MQTT", "TestBroker", "KubernetesAPI", "LocalAPI", "SPDY", "YAML",
+        "CloudSimulator", "Core", "edgecore", "edgectl", "testmapper", "Curl", "MQTT", "TestBroker", "KubernetesAPI", "LocalAPI", "SPDY",
+        "YAML",
         .product(name: "Subprocess", package: "swift-subprocess"),
       ],
       swiftSettings: strict),

@@ -17,7 +17,9 @@ if [ $# -gt 0 ]; then exec swift test --skip-build "$@"; fi
 output=$(mktemp -d)
 trap 'rm -rf "$output"' EXIT
 failed=()
-for target in YAML SQLite KubernetesAPI SPDY HTTPServer Curl Core CloudSimulator WebSocket EdgeHub EdgeStream MQTT EventBus MetaManager Runtime Edged Integration; do
+for target in \
+  YAML SQLite KubernetesAPI SPDY HTTPServer Curl GRPC Core CloudSimulator WebSocket EdgeHub EdgeStream MQTT EventBus DeviceTwin ServiceBus TestModule MetaManager \
+  Runtime Edged Integration; do
   echo "== ${target}Tests"
   timeout --kill-after=10 1500 swift test --skip-build --filter "^${target}Tests\\." 2>&1 | tee "$output/$target" || failed+=("$target")
 done
