@@ -366,6 +366,15 @@ let package = Package(
       ],
       path: "Tests/mapper",
       swiftSettings: strict),
+    // Loads upstream's agent as well as this one; the benchmarks' other programs are a package of their own.
+    .executableTarget(
+      name: "twinload",
+      dependencies: [
+        "MQTT", "YAML",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Benchmarks/Sources/twinload",
+      swiftSettings: strict),
     .executableTarget(
       name: "fuzz",
       dependencies: [
