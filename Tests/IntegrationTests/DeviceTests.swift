@@ -1,6 +1,8 @@
 import CloudSimulator
+import FoundationEssentials
 import Glibc
 import Testing
+import YAML
 
 /// Devices from a program's MQTT message, or a mapper's socket, to the cloud and back: real broker, real mapper, real agent.
 @Suite(.enabled(if: Engine.canRun, "needs root")) struct DeviceTests {
@@ -71,6 +73,54 @@ import Testing
       let values = lab.cloud.simulator.messages(.toCloud) { $0.resource.hasSuffix("twin/edge_updated") }
         .filter { String(decoding: $0.content, as: UTF8.self).contains("temperature") }
       #expect(values.count <= 3, "what was between is not told")
+    }
+  }
+
+  /// `FLAP_SECONDS` says for how long, 20 unless it is set; the link is cut every `FLAP_PERIOD` seconds, 4 unless it is set.
+  @Test func bothSidesAreEqualAfterALinkThatComesAndGoes() async throws {
+    func setting(_ name: String, _ standard: Int) -> Int {
+      ProcessInfo.processInfo.environment[name].flatMap { Int($0) } ?? standard
+    }
+    let seconds = setting("FLAP_SECONDS", 20)
+    let period = max(2, setting("FLAP_PERIOD", 4))
+    try await DeviceLab.with { lab in
+      try lab.applyModel()
+      for name in ["thermo-1", "thermo-2"] { try lab.applyDevice(name, mode: "m0") }
+      try lab.mapper.start()
+      for name in ["thermo-1", "thermo-2"] { try await lab.waitUntilReported("m0", "mode", of: name) }
+      var number = 0
+      let end = ContinuousClock.now + .seconds(seconds)
+      var isCut = false
+      var next = ContinuousClock.now
+      while ContinuousClock.now < end {
+        if ContinuousClock.now >= next {
+          if isCut { try await lab.cloud.simulator.restore() } else { await lab.cloud.simulator.cut() }
+          isCut.toggle()
+          next += .milliseconds(500 * period)
+        }
+        number += 1
+        for name in ["thermo-1", "thermo-2"] {
+          if number % 3 == 0 { try lab.applyDevice(name, mode: "m\(number)") }
+          lab.program.publish(
+            "$hw/events/device/default/\(name)/twin/update",
+            #"{"event_id":"\#(name)-\#(number)","twin":{"temperature":{"actual":{"value":"\#(number)"}}}}"#)
+        }
+        // An acknowledged update is one that was answered.
+        for name in ["thermo-1", "thermo-2"] {
+          try await lab.program.message("\(name)/twin/update/result", containing: #""event_id":"\#(name)-\#(number)""#)
+        }
+      }
+      if isCut { try await lab.cloud.simulator.restore() }
+      let wish = "m\(number / 3 * 3)"
+      for name in ["thermo-1", "thermo-2"] {
+        try await lab.waitUntilReported(String(number), "temperature", of: name)
+        try await lab.waitUntilReported(wish, "mode", of: name)
+        let device = try await lab.cloud.agent.get("/v1/devices/default/\(name)")
+        let mode = device["twins"]?.array?.first { $0["name"] == .string("mode") }
+        #expect(mode?["expected"]?["value"] == .string(wish) && mode?["actual"]?["value"] == .string(wish))
+      }
+      try await lab.cloud.simulator.waitUntilAcknowledged()
+      print("flapping: \(number) updates of each device in \(seconds) s")
     }
   }
 }

@@ -9,6 +9,8 @@ import Synchronization
 final class CloudReporter: Sendable {
   /// Reports on their way at most.
   private static let limit = 32
+  /// A device that speaks speaks on: what it says within that time goes together.
+  private static let gathering = Duration.milliseconds(50)
   private static let patience = Duration.seconds(30)
   private static let firstPause = Duration.seconds(10)
   private static let longestPause = Duration.seconds(600)
@@ -60,6 +62,7 @@ final class CloudReporter: Sendable {
   func run() async {
     await withDiscardingTaskGroup { reports in
       for await _ in changes {
+        do { try await Task.sleep(for: Self.gathering, tolerance: .milliseconds(10)) } catch { break }
         while let id = state.withLock({ $0.next(limit: Self.limit) }) {
           reports.addTask { await self.tell(id) }
         }

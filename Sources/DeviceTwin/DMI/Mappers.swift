@@ -140,11 +140,13 @@ actor Mappers {
 
   private func run(_ protocolName: String, _ wakeups: AsyncStream<Void>) async {
     var backoff = Backoff(initial: .seconds(1), maximum: .seconds(60))
+    var isAway = false
     for await _ in wakeups {
       while let call = work[protocolName]?.calls.first, let mapper = mappers[protocolName], !Task.isCancelled {
         do {
           try await client.make(call, to: mapper)
           backoff.reset()
+          isAway = false
           drop(call, protocolName)
         } catch let error as GRPCError where error.code != .unavailable && error.code != .deadlineExceeded {
           // It heard and said no: saying it again would not help.
@@ -153,9 +155,11 @@ actor Mappers {
           drop(call, protocolName)
         } catch {
           if Task.isCancelled { return }
-          logger.warning(
-            "a mapper doesn't answer; trying again",
+          // Once; it may be away for good.
+          logger.log(
+            level: isAway ? .debug : .warning, "a mapper doesn't answer; trying again",
             metadata: ["mapper": "\(mapper.name)", "about": "\(call.subject)", "error": "\(error)"])
+          isAway = true
           do { try await Task.sleep(for: backoff.next()) } catch { return }
         }
       }

@@ -106,7 +106,12 @@ final class MQTTProgram: Sendable {
     self.client = client
     self.heard = heard
     reader = Task {
-      while let messages = await client.messages() { heard.messages.withLock { $0 += messages } }
+      while let messages = await client.messages() {
+        heard.messages.withLock { all in
+          all += messages
+          if all.count > 20_000 { all.removeFirst(10_000) }
+        }
+      }
     }
   }
 
