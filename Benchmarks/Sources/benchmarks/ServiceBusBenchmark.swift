@@ -48,6 +48,7 @@ struct ServiceBusBenchmark {
           websocket: {server: "\(cloud.websocketServer)"}
         edged: {enable: false, hostnameOverride: \(Agent.node)}
         eventBus: {enable: false}
+        deviceTwin: {enable: false}
         serviceBus: {enable: true, port: \(port)}
       """
     try configuration.write(toFile: directory + "/edgecore.yaml", atomically: true, encoding: .utf8)
