@@ -237,3 +237,24 @@ import YAML
     #expect(rate.admits("loud", now: now + .seconds(1)))
   }
 }
+
+/// What a mapper hears that registered before the agent knew its devices.
+@Suite struct NewcomerTests {
+  @Test func aMapperThatRegistersFirstHearsOfTheDevicesLater() async throws {
+    let http = HTTPClient()
+    let mapper = Mapper(
+      name: "m", version: "1", apiVersion: "v1beta1", protocolName: "virtual", address: "/tmp/edgecore-no-such-mapper.sock", state: "")
+    let mappers = Mappers(client: MapperClient(http: http), mappers: [mapper], logger: Logger(label: "test"))
+    let device = try #require(DeviceObject(Array(ModuleFixture.device("t1", version: 1, desired: "auto").utf8)))
+    let model = try #require(DeviceModelObject(Array(ModuleFixture.model.utf8)))
+    // One of an earlier life has heard already.
+    await mappers.begin([device], [model])
+    #expect(await mappers.waiting(for: "virtual") == [])
+    let given = await mappers.register(mapper)
+    #expect(given.devices.map(\.name) == ["t1"])
+    await mappers.begin([device], [model])
+    #expect(await mappers.waiting(for: "virtual") == ["model default/thermo", "device default/t1"])
+    await mappers.stop()
+    await http.shutdown()
+  }
+}

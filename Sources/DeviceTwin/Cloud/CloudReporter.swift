@@ -47,15 +47,14 @@ final class CloudReporter: Sendable {
   }
 
   func connectionChanged(_ connection: CloudConnection) async {
-    let owed = connection == .connected ? await book.indebted.sorted { $0.text < $1.text } : []
     state.withLock { state in
       state.isConnected = connection == .connected
       state.failures = [:]
       state.waiting = []
       state.isWaiting = []
-      for id in owed { state.add(id) }
     }
-    changed.yield()
+    // After that: what is owed from now on is noted, and what was owed before is found here.
+    if connection == .connected { note(await book.indebted.sorted { $0.text < $1.text }) }
   }
 
   /// Reports until the task is cancelled.

@@ -33,6 +33,8 @@ actor Mappers {
   private(set) var mappers: [String: Mapper] = [:]
   private(set) var devices: [DeviceID: DeviceObject] = [:]
   private(set) var models: [String: DeviceModelObject] = [:]
+  /// Protocols of mappers that registered since the agent started.
+  private var newcomers: Set<String> = []
   private var work: [String: Work] = [:]
   private var isStopped = false
   private let client: MapperClient
@@ -46,10 +48,14 @@ actor Mappers {
 
   // MARK: Objects of the cloud
 
-  /// What the cloud has; nobody is told of it: each mapper hears of it when it registers, or has heard before.
+  /// What the cloud has. Mappers that registered in an earlier life have heard of it; those that registered before this was known hear now.
   func begin(_ devices: [DeviceObject], _ models: [DeviceModelObject]) {
     for device in devices { self.devices[device.id] = device }
     for model in models { self.models[model.id] = model }
+    for model in models where newcomers.contains(model.protocolName) {
+      tell(.putModel(DMIConversion.model(model), isNew: true), model.protocolName)
+    }
+    for device in devices where newcomers.contains(device.protocolName) { tellDevice(device, isNew: true) }
   }
 
   func put(_ device: DeviceObject) {
@@ -106,6 +112,7 @@ actor Mappers {
   /// A mapper is there. What it is to be given: models and devices of its protocol.
   func register(_ mapper: Mapper) -> (models: [DMIDeviceModel], devices: [DMIDevice]) {
     let old = mappers.updateValue(mapper, forKey: mapper.protocolName)
+    newcomers.insert(mapper.protocolName)
     if old != mapper {
       logger.info(
         "mapper registered",
@@ -170,6 +177,9 @@ actor Mappers {
     guard let index = work[protocolName]?.calls.firstIndex(of: call) else { return }
     work[protocolName]?.calls.remove(at: index)
   }
+
+  /// What a mapper has still to be told.
+  func waiting(for protocolName: String) -> [String] { work[protocolName]?.calls.map(\.subject) ?? [] }
 
   /// Gives up what is under way.
   func stop() async {

@@ -75,7 +75,9 @@ struct DeviceLab: Sendable {
         cloud.simulator.reported(property, of: device) == value ? true : nil
       }
     } catch {
-      throw Shell.Failure(description: "\(error)\n\(cloud.agent.log.suffix(3000))")
+      let device = try? await cloud.agent.get("/v1/devices/default/\(device)").jsonText()
+      throw Shell.Failure(
+        description: "\(error)\n\(device ?? "no device")\n\(text(of: mapperLog) ?? "")\n\(cloud.agent.log.suffix(3000))")
     }
   }
 
