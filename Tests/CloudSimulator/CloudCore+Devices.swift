@@ -15,9 +15,8 @@ extension CloudCore {
     switch event.kind {
     case .added:
       sendMembership(added: event.object, removed: nil, to: node)
-      if others(like: event.object, on: node).isEmpty, let model = model(of: event.object) {
-        sendDevice(.insert, "devicemodel", model, to: node)
-      }
+      // A model that the node has is not sent again.
+      if let model = model(of: event.object) { sendDevice(.insert, "devicemodel", model, to: node) }
       sendDevice(.insert, "device", event.object, to: node)
     case .modified:
       if let model = model(of: event.object) { sendDevice(.update, "devicemodel", model, to: node) }
