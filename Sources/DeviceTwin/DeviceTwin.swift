@@ -124,13 +124,9 @@ public final class DeviceTwin: Module {
     try? await channel.send(message, to: .websocket)
   }
 
-  /// How the connection is now: it may have been made before this run.
+  /// It may have been made before this run.
   private func findConnection(_ reporter: CloudReporter) async {
-    let question = Message(route: .init(source: name.rawValue, group: ModuleGroup.hub.rawValue, operation: .query, resource: "cloud"))
-    guard let answer = try? await channel.request(question, to: .websocket, timeout: .seconds(10)),
-      (try? JSONValue(json: answer.content))?["connected"]?.bool == true
-    else { return }
-    await reporter.connectionChanged(.connected)
+    if await CloudConnection.find(channel, for: name) == .connected { await reporter.connectionChanged(.connected) }
   }
 
   // MARK: Mappers
@@ -138,7 +134,9 @@ public final class DeviceTwin: Module {
   private func serveMappers(_ mappers: Mappers, _ book: DeviceBook, _ desk: DeviceDesk) async {
     let service = DMIService(
       mappers: mappers, keep: { try await book.keep($0) },
-      report: { id, subject, payload in await desk.take([.device(id: id, subject, payload: payload, isFromMapper: true)]) },
+      report: { id, subject, payloads in
+        await desk.take(payloads.map { .device(id: id, subject, payload: $0, isFromMapper: true) })
+      },
       rate: ReportRate())
     let events = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let path = configuration.dmiSocket

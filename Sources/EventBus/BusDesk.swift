@@ -1,4 +1,5 @@
 import Core
+import KubernetesAPI
 import LocalAPI
 import Logging
 import MQTT
@@ -164,7 +165,8 @@ actor BusDesk {
           waiting: link.client.waiting, pid: link.name == "internal" ? broker?.status.pid.map { Int($0) } : nil)
       },
       subscriptions: Topics.builtIn, rules: rules, stored: waiting.count, storedBytes: waiting.bytes,
-      storedSince: waiting.oldest.map { rfc3339($0) }, sent: counts.sent, dropped: counts.dropped, toTwins: counts.toTwins,
+      storedSince: waiting.oldest.map { Timestamp(seconds: $0 / 1000).description }, sent: counts.sent, dropped: counts.dropped,
+      toTwins: counts.toTwins,
       echoes: counts.echoes)
   }
 }

@@ -192,8 +192,3 @@ final class BrokerStatus: Sendable {
     }
   }
 }
-
-/// - Parameter milliseconds: since 1970.
-func rfc3339(_ milliseconds: Int64) -> String {
-  Date.ISO8601FormatStyle().format(Date(timeIntervalSince1970: Double(milliseconds) / 1000))
-}

@@ -316,9 +316,7 @@ actor Uploader {
 
   private func askWhetherConnected() async {
     guard !isStopping else { return }
-    let question = Message(route: .init(source: ModuleName.eventBus.rawValue, operation: .query, resource: "cloud"))
-    let answer = try? await channel.request(question, to: .websocket, timeout: .seconds(10))
-    if let summary: CloudSummary = try? answer?.decodeContent() { isConnected = summary.connected }
+    if let connection = await CloudConnection.find(channel, for: .eventBus) { isConnected = connection == .connected }
     if isConnected { signal.yield() }
   }
 }

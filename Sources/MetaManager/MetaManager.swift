@@ -66,14 +66,6 @@ public final class MetaManager: Module {
 
   /// How the connection is now: it may have been made before this run.
   private func findConnection(_ outbox: Outbox) async {
-    let question = Message(route: .init(source: name.rawValue, group: ModuleGroup.hub.rawValue, operation: .query, resource: "cloud"))
-    guard let answer = try? await channel.request(question, to: .websocket, timeout: .seconds(10)),
-      let isConnected = (try? answer.decodeContent(Connected.self))?.connected
-    else { return }
-    await outbox.connectionFound(isConnected ? .connected : .disconnected)
-  }
-
-  private struct Connected: Decodable {
-    var connected: Bool
+    if let connection = await CloudConnection.find(channel, for: name) { await outbox.connectionFound(connection) }
   }
 }

@@ -36,6 +36,21 @@ public enum CloudConnection: String, Sendable, Hashable {
       content: Array("\"\(rawValue)\"".utf8))
   }
 
+  /// How the connection is now, as EdgeHub says; nil if it doesn't say.
+  ///
+  /// - Parameter module: who asks.
+  public static func find(_ channel: ChannelContext, for module: ModuleName) async -> CloudConnection? {
+    let question = Message(route: .init(source: module.rawValue, group: ModuleGroup.hub.rawValue, operation: .query, resource: "cloud"))
+    guard let answer = try? await channel.request(question, to: .websocket, timeout: .seconds(10)),
+      let isConnected = (try? answer.decodeContent(Summary.self))?.connected
+    else { return nil }
+    return isConnected ? .connected : .disconnected
+  }
+
+  private struct Summary: Decodable {
+    var connected: Bool
+  }
+
   /// Nil if a message is about something else.
   public init?(_ message: Message) {
     guard message.operation == .connect, message.resource == Self.resource else { return nil }

@@ -7,8 +7,8 @@ import YAML
 
 /// What mappers call: they register, and report values and states.
 struct DMIService: Sendable {
-  /// What a mapper says of a device, in the words of MQTT.
-  typealias Report = @Sendable (_ id: String, DeviceTopic.Subject, _ payload: [UInt8]) async throws -> Void
+  /// Takes what a mapper says of a device, in the words of MQTT.
+  typealias Report = @Sendable (_ id: String, DeviceTopic.Subject, _ payloads: [[UInt8]]) async -> Void
 
   let mappers: Mappers
   let keep: @Sendable (Mapper) async throws -> Void
@@ -53,17 +53,18 @@ struct DMIService: Sendable {
       throw GRPCError(.invalidArgument, "fail to report device status of \(id): ReportDeviceStatusRequest does not have twin data")
     }
     guard rate.admits(id) else { throw Self.tooMany("report device status", id) }
-    for twin in request.reportedDevice.twins {
+    let updates = request.reportedDevice.twins.map { twin in
       var members: [JSONValue.Member] = []
       // Who has observed nothing sends an empty text.
       if !twin.observedDesired.value.isEmpty {
         members.append(.init("expected", .object([.init("value", .string(twin.observedDesired.value))])))
       }
       if twin.hasReported { members.append(.init("actual", .object([.init("value", .string(twin.reported.value))]))) }
-      let update = MessageText.base(
-        "", Core.Message.Header.now, [.init("twin", .object([.init(twin.propertyName, .object(members))]))])
-      try await report(id, .twinUpdate, update.jsonBytes())
+      return MessageText.base(
+        "", Core.Message.Header.now, [.init("twin", .object([.init(twin.propertyName, .object(members))]))]
+      ).jsonBytes()
     }
+    await report(id, .twinUpdate, updates)
     return DMINothing()
   }
 
@@ -74,7 +75,8 @@ struct DMIService: Sendable {
         .invalidArgument, "fail to report device states of \(id): state must be online, offline, ok, unknown or unhealthy")
     }
     guard rate.admits(id) else { throw Self.tooMany("report device states", id) }
-    try await report(id, .stateUpdate, MessageText.base("", Core.Message.Header.now, [.init("state", .string(request.state))]).jsonBytes())
+    let update = MessageText.base("", Core.Message.Header.now, [.init("state", .string(request.state))])
+    await report(id, .stateUpdate, [update.jsonBytes()])
     return DMINothing()
   }
 

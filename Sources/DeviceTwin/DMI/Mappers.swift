@@ -86,6 +86,8 @@ actor Mappers {
     tell(.removeModel(namespace: old.namespace, name: old.name), old.protocolName)
   }
 
+  func model(of device: DeviceObject) -> DeviceModelObject? { device.model.flatMap { models[$0] } }
+
   private func tellDevice(_ device: DeviceObject, isNew: Bool) {
     guard mappers[device.protocolName] != nil else {
       return logger.debug("no mapper for a device yet", metadata: ["device": "\(device.id)", "protocol": "\(device.protocolName)"])
@@ -95,7 +97,7 @@ actor Mappers {
   }
 
   private func converted(_ device: DeviceObject) -> DMIDevice? {
-    guard let model = device.model.flatMap({ models[$0] }) else {
+    guard let model = model(of: device) else {
       logger.debug("a device has no model yet", metadata: ["device": "\(device.id)", "model": "\(device.model ?? "")"])
       return nil
     }
@@ -123,9 +125,9 @@ actor Mappers {
     var names: Set<String> = []
     var given: (models: [DMIDeviceModel], devices: [DMIDevice]) = ([], [])
     for device in devices.values.sorted(by: { $0.id.text < $1.id.text }) where device.protocolName == mapper.protocolName {
-      guard let converted = converted(device), let id = device.model, let model = models[id] else { continue }
+      guard let converted = converted(device), let model = model(of: device) else { continue }
       given.devices.append(converted)
-      if names.insert(id).inserted { given.models.append(DMIConversion.model(model)) }
+      if names.insert(model.id).inserted { given.models.append(DMIConversion.model(model)) }
     }
     return given
   }

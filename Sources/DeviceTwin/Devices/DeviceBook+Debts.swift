@@ -11,7 +11,7 @@ extension DeviceBook {
   /// The cloud has taken a report. What changed since stays owed, and what it was told for the first time.
   func confirm(_ report: CloudReport) {
     guard var device = devices[report.id] else { return }
-    if draft.debts[report.id] == nil { draft.debts[report.id] = .some(debts[report.id]) }
+    rememberDebt(of: report.id)
     for (name, told) in report.told {
       if name == Debt.stateName {
         if device.state == report.state { pay(name, of: report.id) }

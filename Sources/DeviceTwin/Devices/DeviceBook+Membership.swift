@@ -32,7 +32,7 @@ extension DeviceBook {
     guard let device = devices[id] else { return }
     put(nil, at: id)
     draft.removed.insert(id)
-    if draft.debts[id] == nil { draft.debts[id] = .some(debts[id]) }
+    rememberDebt(of: id)
     debts[id] = nil
     publishMembership(added: nil, removed: device)
   }

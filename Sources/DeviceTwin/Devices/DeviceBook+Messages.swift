@@ -1,4 +1,5 @@
 import Core
+import KubernetesAPI
 import YAML
 
 /// What devices, programs and mappers say, and what Device objects wish.
@@ -127,7 +128,7 @@ extension DeviceBook {
       let isGood = DeviceState.isGood(state)
     else { return counters.refused.increment() }
     device.state = state
-    device.lastOnline = isGood ? RFC3339.text(milliseconds: now) : ""
+    device.lastOnline = isGood ? Timestamp(seconds: now / 1000).description : ""
     counters.states.increment()
     put(device, at: id)
     draft.rows.insert(id)

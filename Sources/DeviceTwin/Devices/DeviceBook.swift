@@ -152,7 +152,7 @@ actor DeviceBook {
     if !draft.isEmpty {
       guard let store else { throw SQLiteError(code: 14, message: "the database is closed", context: "write \(path)") }
       try store.connection.transaction {
-        for id in draft.removed where devices[id] == nil { try store.remove(id) }
+        for id in draft.removed { try store.remove(id) }
         for id in draft.rows { if let device = devices[id] { try store.put(device) } }
         for name in draft.attributes where devices[name.device] != nil {
           try store.put(devices[name.device]?.attributes[name.name], named: name.name, of: name.device)
@@ -191,10 +191,13 @@ actor DeviceBook {
     place(device, at: id)
   }
 
+  /// Before a debt changes within the draft.
+  func rememberDebt(of id: DeviceID) { if draft.debts[id] == nil { draft.debts[id] = .some(debts[id]) } }
+
   func owe(_ parts: Debt.Parts, _ name: String, of id: DeviceID) {
     let before = debts[id, default: Debt()][name]
     guard !parts.isSubset(of: before) else { return }
-    if draft.debts[id] == nil { draft.debts[id] = .some(debts[id]) }
+    rememberDebt(of: id)
     debts[id, default: Debt()][name] = before.union(parts)
     draft.owed.insert(.init(device: id, name: name))
   }

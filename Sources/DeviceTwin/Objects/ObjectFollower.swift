@@ -25,8 +25,8 @@ struct ObjectFollower: Sendable {
         let models = try await client.list("devicemodel").compactMap { DeviceModelObject($0.object) }
         let devices = try await client.list("device").compactMap { DeviceObject($0.object) }
         await mappers.begin(devices, models)
-        let byName = Dictionary(models.map { ($0.id, $0) }) { first, _ in first }
-        var events = devices.map { event($0, $0.model.flatMap { byName[$0] }) }
+        var events: [DeviceBook.Event] = []
+        for device in devices { events.append(await event(device)) }
         events += await desk.book.strays(Set(devices.map(\.id))).map { .noObject($0) }
         if !events.isEmpty { await desk.take(events) }
         return
@@ -38,16 +38,15 @@ struct ObjectFollower: Sendable {
     }
   }
 
-  private func event(_ device: DeviceObject, _ model: DeviceModelObject?) -> DeviceBook.Event {
-    .object(device.id, device.wishes(model), version: device.resourceVersion)
+  private func event(_ device: DeviceObject) async -> DeviceBook.Event {
+    .object(device.id, device.wishes(await mappers.model(of: device)), version: device.resourceVersion)
   }
 
   private func take(_ change: MetadataChange) async {
     switch (change.key.type, change.kind) {
     case ("device", .stored):
       guard let device = DeviceObject(change.object) else { return complain(change) }
-      let model = await device.model.asyncMap { await mappers.models[$0] } ?? nil
-      await desk.take([event(device, model)])
+      await desk.take([event(device)])
       await mappers.put(device)
     case ("device", .removed):
       let id = DeviceID(namespace: change.key.namespace, name: change.key.name)
@@ -63,12 +62,5 @@ struct ObjectFollower: Sendable {
 
   private func complain(_ change: MetadataChange) {
     logger.warning("an object of the cloud can't be read", metadata: ["object": "\(change.key)"])
-  }
-}
-
-extension Optional {
-  fileprivate func asyncMap<Result>(_ transform: (Wrapped) async -> Result) async -> Result? {
-    guard let self else { return nil }
-    return await transform(self)
   }
 }
