@@ -378,7 +378,7 @@ let package = Package(
     .executableTarget(
       name: "fuzz",
       dependencies: [
-        "Core", "DeviceTwin", "KubernetesAPI", "MetaManager", "YAML",
+        "Core", "DeviceTwin", "EventBus", "KubernetesAPI", "MQTT", "MetaManager", "YAML",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Tests/fuzz",

@@ -4,5 +4,6 @@ import ArgumentParser
 @main
 struct Fuzz: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "fuzz", abstract: "Feeds mutated input to parts of the agent.", subcommands: [CloudMessages.self, DeviceMessages.self])
+    commandName: "fuzz", abstract: "Feeds mutated input to parts of the agent.",
+    subcommands: [CloudMessages.self, DeviceMessages.self, BusMessages.self])
 }
