@@ -138,20 +138,20 @@ final class CloudLink: Sendable {
     }
     if isHurried { session.hurry() }
     if isFinishing { session.finish() }
-    status.noteConnected()
+    status.connection.noteConnected()
     logger.info("connected to the cloud", metadata: ["server": "\(client.server)"])
     announcer.announce(.connected)
     let loss = await session.run()
     state.withLock { $0.session = nil }
-    status.noteDisconnected()
+    status.connection.noteDisconnected()
     announcer.announce(.disconnected)
-    if let loss { status.note(error: "\(loss)", logger: logger) } else { logger.info("connection to the cloud ended") }
+    if let loss { status.connection.note(error: "\(loss)", logger: logger) } else { logger.info("connection to the cloud ended") }
   }
 
   private func note(_ error: ConnectionError) async {
     var text = "\(error)"
     if case .untrustedServer = error, let diagnosis = await enrollment.diagnosis() { text += "; \(diagnosis)" }
-    status.note(error: text, logger: logger)
+    status.connection.note(error: text, logger: logger)
   }
 
   private func pause(_ delay: Duration) async {
@@ -182,7 +182,7 @@ final class CloudLink: Sendable {
         } catch is CancellationError {
           return
         } catch {
-          status.note(error: "the node's certificate could not be renewed: \(error)", logger: logger)
+          status.connection.note(error: "the node's certificate could not be renewed: \(error)", logger: logger)
           pause = min(pause, backoff.next())
         }
       }

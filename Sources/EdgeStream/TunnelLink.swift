@@ -54,13 +54,13 @@ final class TunnelLink: Sendable {
         try await use(credentials, node)
         if ContinuousClock.now - began >= limits.healthyAfter { backoff.reset() }
       } catch let failure as TunnelFiles.Failure {
-        status.note(error: "the tunnel waits for the node's certificate: \(failure)", logger: logger)
+        status.connection.note(error: "the tunnel waits for the node's certificate: \(failure)", logger: logger)
         if failure.isMissing {
           await hints.wait(atMost: limits.certificateSearch)
           continue
         }
       } catch let error as ConnectionError {
-        status.note(error: "the tunnel can't be opened: \(error)", logger: logger)
+        status.connection.note(error: "the tunnel can't be opened: \(error)", logger: logger)
       } catch { return }
       if isStopping { return }
       let delay = backoff.next()
@@ -95,15 +95,15 @@ final class TunnelLink: Sendable {
       messageLimit: limits.message, checksServerName: false, unsentLimit: Self.unsentLimit, group: group)
     let connection = try await cancelWhenGracefulShutdown { try await client.connect(credentials) { activity.note() } }
     activity.begin()
-    status.noteConnected()
+    status.connection.noteConnected()
     logger.info("the tunnel to the cloud is open", metadata: ["server": "\(client.server)"])
     let tunnel = Tunnel(
       connection: connection, activity: activity, api: api, limits: limits, status: status, registration: registration, logger: logger)
     let ending = await tunnel.run(for: node)
-    status.noteDisconnected()
+    status.connection.noteDisconnected()
     switch ending {
-    case .lost(let error): status.note(error: "the tunnel was lost: \(error)", logger: logger)
-    case .closed(let words): status.note(error: "the cloud has ended the tunnel: \"\(words)\"", logger: logger)
+    case .lost(let error): status.connection.note(error: "the tunnel was lost: \(error)", logger: logger)
+    case .closed(let words): status.connection.note(error: "the cloud has ended the tunnel: \"\(words)\"", logger: logger)
     case .outdated: logger.info("the cloud has a new Node for this one; the tunnel is opened again")
     case .stopped: logger.info("the tunnel to the cloud is closed")
     }

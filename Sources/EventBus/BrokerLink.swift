@@ -54,7 +54,7 @@ final class BrokerLink: Sendable {
         status.noteConnected()
         logger.info("connected to the MQTT broker", metadata: ["broker": "\(name)", "session": "\(sessionPresent ? "kept" : "new")"])
       case .disconnected(let reason):
-        status.noteDisconnected()
+        status.connection.noteDisconnected()
         note("the connection to the \(name) MQTT broker was lost: \(reason)")
       case .connectFailed(let reason): note("can't connect to the \(name) MQTT broker: \(reason)")
       case .refused(let filter):
@@ -71,5 +71,5 @@ final class BrokerLink: Sendable {
     }
   }
 
-  private func note(_ error: String) { logger.log(level: status.note(error: error) ? .warning : .debug, "\(error)") }
+  private func note(_ error: String) { status.connection.note(error: error, logger: logger) }
 }

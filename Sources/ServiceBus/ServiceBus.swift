@@ -25,7 +25,7 @@ public final class ServiceBus: Module {
   private let database: String
   private let channel: ChannelContext
   private let limits: BusLimits
-  let status: BusStatus
+  let status: ServiceBusStatus
   private let logger = Logger(label: "servicebus")
 
   /// - Parameters:
@@ -43,7 +43,7 @@ public final class ServiceBus: Module {
     self.database = database
     self.channel = channel
     self.limits = limits
-    status = BusStatus(configuration)
+    status = ServiceBusStatus(configuration)
   }
 
   public func run() async throws {

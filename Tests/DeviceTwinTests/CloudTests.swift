@@ -65,6 +65,22 @@ import YAML
     #expect(await fixture.book.devices[id]?.twins["t"]?.type == type)
   }
 
+  @Test func withoutAWordThePropertysModelSaysItsTypeAndRefusesNothing() async throws {
+    let fixture = try await BookFixture.withDevice()
+    _ = await fixture.book.take([.object(id, wishes(["t": nil, "u": nil], type: "int"), version: 1)])
+    for (value, type) in [("21", "int"), ("22", "int"), ("22.5", "string"), ("23", "string")] {
+      await local(fixture, #"{"t":{"actual":{"value":"\#(value)"}}}"#)
+      let twin = await fixture.book.devices[id]?.twins["t"]
+      #expect(twin?.type == type && twin?.actual?.text == value)
+    }
+    // What the edge has named counts.
+    await local(fixture, #"{"u":{"actual":{"value":"1"},"metadata":{"type":"int"}}}"#)
+    await local(fixture, #"{"u":{"actual":{"value":"1.5"}}}"#)
+    #expect(await fixture.book.devices[id]?.twins["u"]?.actual?.text == "1")
+    let before = await fixture.book.devices[id]?.twins
+    #expect(try await fixture.reopened().devices[id]?.twins == before)
+  }
+
   @Test func aDeviceObjectMakesTheDeviceAndTakesItAway() async throws {
     let fixture = try BookFixture()
     try await fixture.book.open()
@@ -93,6 +109,33 @@ import YAML
     #expect(await fixture.book.report(of: id) == nil)
     let again = try await fixture.reopened()
     #expect(await again.debts.isEmpty)
+  }
+
+  @Test func whatWasConfirmedIsWrittenDownAtTheNextOccasion() async throws {
+    let fixture = try await BookFixture.withDevice()
+    await local(fixture, #"{"a":{"actual":{"value":"1"}}}"#)
+    func owedAfterPowerCut() async throws -> Bool {
+      let other = try BookFixture.makeBook(fixture.directory)
+      try await other.open()
+      return await !other.debts.isEmpty
+    }
+    for _ in 0..<2 { await fixture.book.confirm(try #require(await fixture.book.report(of: id))) }
+    #expect(await fixture.book.debts.isEmpty)
+    #expect(try await owedAfterPowerCut())
+    #expect(await fixture.book.flush().isEmpty)
+    #expect(try await !owedAfterPowerCut())
+  }
+
+  @Test func whatWasConfirmedAndCannotBeWrittenDownIsOwedAgain() async throws {
+    let fixture = try await BookFixture.withDevice()
+    await local(fixture, #"{"a":{"actual":{"value":"1"}}}"#)
+    await fixture.book.confirm(try #require(await fixture.book.report(of: id)))
+    await fixture.book.close()
+    await fixture.book.confirm(try #require(await fixture.book.report(of: id)))
+    #expect(await fixture.book.debts.isEmpty)
+    let outcome = await fixture.book.take([.device(id: id.text, .stateUpdate, payload: Array(#"{"state":"ok"}"#.utf8))])
+    #expect(outcome.indebted == [id])
+    #expect(await fixture.book.report(of: id) != nil)
   }
 
   @Test func theFirstReportOfAPropertyIsRepeatedOnce() async throws {

@@ -69,7 +69,7 @@ private let networkAddress: String? = {
     let logger = Logger(label: "test")
     let api = NodeAPI(configuration: configuration, node: { nil }, metrics: { "" }, events: events, logger: logger)
     var remoteTLS: HTTPServer.RemoteTLS?
-    if let certificate = NodeCertificate(configuration.tailoredKubeletConfig) { remoteTLS = { try certificate.context() } }
+    if let certificate = ServerCertificate(configuration.tailoredKubeletConfig) { remoteTLS = { try certificate.context() } }
     let server = HTTPServer(
       address: .tcp(host: "0.0.0.0", port: 0), routes: api.routes, group: events,
       remoteTLS: remoteTLS, logger: logger)
@@ -175,7 +175,7 @@ private let networkAddress: String? = {
   @Test func filesThatCantBeUsedAreNamed() throws {
     let files = try Files()
     let authority = try CertificateAuthority()
-    let certificate = try #require(NodeCertificate(Self.configuration(files).tailoredKubeletConfig))
+    let certificate = try #require(ServerCertificate(Self.configuration(files).tailoredKubeletConfig))
     func failure() -> String {
       do {
         _ = try certificate.context()

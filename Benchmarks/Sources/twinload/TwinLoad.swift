@@ -108,8 +108,12 @@ struct Updates: AsyncParsableCommand {
       }
     }
     let seconds = (ContinuousClock.now - start) / .seconds(1)
+    guard !times.isEmpty else {
+      await client.stop()
+      throw ValidationError("none of the \(refused) updates was taken; are the devices of `twinload objects` there?")
+    }
     times.sort()
-    func percentile(_ part: Double) -> String { String(Int(times[min(times.count - 1, Int(Double(times.count) * part))] * 10)) + "e-1" }
+    func percentile(_ part: Double) -> Double { (times[min(times.count - 1, Int(Double(times.count) * part))] * 10).rounded() / 10 }
     print(
       "\(times.count) updates of \(fleet.devices) devices in \(seconds) s: \(Int(Double(times.count) / seconds)) /s, \(refused) refused")
     print("answered after: median \(percentile(0.5)) ms, p99 \(percentile(0.99)) ms, longest \(percentile(1)) ms")

@@ -11,6 +11,8 @@ final class CloudReporter: Sendable {
   private static let limit = 32
   /// A device that speaks speaks on: what it says within that time goes together.
   private static let gathering = Duration.milliseconds(50)
+  /// Confirmations may be lost: what they are about is told once more then.
+  private static let writing = Duration.milliseconds(500)
   private static let patience = Duration.seconds(30)
   private static let firstPause = Duration.seconds(10)
   private static let longestPause = Duration.seconds(600)
@@ -21,6 +23,8 @@ final class CloudReporter: Sendable {
   private let state = Mutex(State())
   private let changes: AsyncStream<Void>
   private let changed: AsyncStream<Void>.Continuation
+  private let confirmations: AsyncStream<Void>
+  private let confirmed: AsyncStream<Void>.Continuation
 
   fileprivate struct State {
     var isConnected = false
@@ -38,6 +42,7 @@ final class CloudReporter: Sendable {
     self.channel = channel
     self.logger = logger
     (changes, changed) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    (confirmations, confirmed) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
   }
 
   /// Something about the devices is new to the cloud.
@@ -60,6 +65,7 @@ final class CloudReporter: Sendable {
   /// Reports until the task is cancelled.
   func run() async {
     await withDiscardingTaskGroup { reports in
+      reports.addTask { await self.writeConfirmations() }
       for await _ in changes {
         do { try await Task.sleep(for: Self.gathering, tolerance: .milliseconds(10)) } catch { break }
         while let id = state.withLock({ $0.next(limit: Self.limit) }) {
@@ -76,17 +82,26 @@ final class CloudReporter: Sendable {
       return
     }
     let result: Result<Void, any Error>
+    var isOwed = true
     do {
       for message in report.messages { try await confirm(message) }
-      await book.confirm(report)
+      isOwed = await book.confirm(report)
+      confirmed.yield()
       result = .success(())
     } catch {
       result = .failure(error)
     }
-    let isOwed = await book.debts[id] != nil
     guard let pause = done(id, result, isOwed: isOwed) else { return }
     do { try await Task.sleep(for: pause, tolerance: pause / 10) } catch { return }
     note([id])
+  }
+
+  /// What comes together is written together: devices wait for each time that the disk is written to.
+  private func writeConfirmations() async {
+    for await _ in confirmations {
+      do { try await Task.sleep(for: Self.writing, tolerance: .milliseconds(100)) } catch { return }
+      note(await book.flush())
+    }
   }
 
   /// - Throws: if the cloud doesn't confirm the message.
@@ -122,7 +137,10 @@ final class CloudReporter: Sendable {
     return pause
   }
 
-  func finish() { changed.finish() }
+  func finish() {
+    changed.finish()
+    confirmed.finish()
+  }
 }
 
 extension CloudReporter.State {

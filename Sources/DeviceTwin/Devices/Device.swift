@@ -11,6 +11,8 @@ struct Device: Sendable, Hashable {
   var twins: [String: Twin] = [:]
   /// Whether a Device object of the cloud stands behind it.
   var hasObject = false
+  /// Of properties, as the DeviceModel says; not stored, the object says them at each start.
+  var modelTypes: [String: String] = [:]
 }
 
 /// Something about a device that hardly ever changes.
@@ -50,6 +52,9 @@ struct Twin: Sendable, Hashable {
   /// Whether the cloud has confirmed a report of it. It makes a property's entry with the first report and fills it with the second, so what
   /// is told for the first time is told twice.
   var isShown = false
+
+  /// Whether the type is only the DeviceModel's: nobody at the edge has named one, and a value without it makes it a text.
+  var isTypeAssumed = false
 
   var isDeleted: Bool { type == Self.deletedType }
   /// Whether the cloud alone has said anything about it.

@@ -8,9 +8,13 @@ extension DeviceBook {
     return CloudReport(of: device, debt, now: Message.Header.now)
   }
 
-  /// The cloud has taken a report. What changed since stays owed, and what it was told for the first time.
-  func confirm(_ report: CloudReport) {
-    guard var device = devices[report.id] else { return }
+  /// The cloud has taken a report. What changed since stays owed, and what it was told for the first time. `flush` or the next batch writes
+  /// that down; what is lost before is told once more.
+  ///
+  /// - Returns: whether the cloud is still owed something of the device.
+  @discardableResult
+  func confirm(_ report: CloudReport) -> Bool {
+    guard var device = devices[report.id] else { return false }
     rememberDebt(of: report.id)
     for (name, told) in report.told {
       if name == Debt.stateName {
@@ -24,12 +28,19 @@ extension DeviceBook {
       }
     }
     put(device, at: report.id)
+    return debts[report.id] != nil
+  }
+
+  /// Writes down what the cloud has confirmed.
+  ///
+  /// - Returns: devices of which it has to be told once more, since that can't be written.
+  func flush() -> [DeviceID] {
     do {
       _ = try commit()
+      return []
     } catch {
-      // It is told once more.
-      rollBack()
       counters.storeFailures.increment()
+      return rollBack()
     }
   }
 

@@ -98,9 +98,9 @@ extension DeviceBook {
     let change = device.adopt(wishes, version: version, now: now)
     if !device.hasObject {
       device.hasObject = true
-      put(device, at: id)
       draft.rows.insert(id)
     }
+    put(device, at: id)
     if change.changed.isEmpty { return }
     apply(change, device)
     if !change.document.isEmpty { publishChange(id.text, device, change, eventID: MessageID.make(), now: now) }

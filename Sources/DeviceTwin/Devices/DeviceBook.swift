@@ -102,7 +102,10 @@ actor DeviceBook {
     self.store = store
   }
 
-  func close() { store = nil }
+  func close() {
+    _ = flush()
+    store = nil
+  }
 
   // MARK: Batches
 
@@ -110,23 +113,21 @@ actor DeviceBook {
   func take(_ events: [Event]) -> Outcome {
     for event in events { note(event) }
     do {
-      let indebted = Set(draft.owed.map(\.device))
+      let indebted = Set(draft.owed.map(\.device)).filter { debts[$0] != nil }
       let changed = Set(draft.devices.keys)
       return Outcome(publications: try commit(), indebted: Array(indebted), changed: changed)
     } catch  where events.count > 1 {
       // One after the other: what can be stored is.
-      rollBack()
-      return events.reduce(into: Outcome()) { all, event in
+      return events.reduce(into: Outcome(indebted: rollBack())) { all, event in
         let outcome = take([event])
         all.publications += outcome.publications
         all.indebted += outcome.indebted
         all.changed.formUnion(outcome.changed)
       }
     } catch {
-      rollBack()
       counters.storeFailures.increment()
       logger.error("what a device said can't be stored", metadata: ["database": "\(path)", "error": "\(error)"])
-      return Outcome(publications: events.compactMap { failure($0, error) })
+      return Outcome(publications: events.compactMap { failure($0, error) }, indebted: rollBack())
     }
   }
 
@@ -169,10 +170,14 @@ actor DeviceBook {
     return draft.publications
   }
 
-  func rollBack() {
+  /// Takes back what was not written.
+  ///
+  /// - Returns: devices of which the cloud is owed something again.
+  func rollBack() -> [DeviceID] {
     for (id, device) in draft.devices { place(device, at: id) }
     for (id, debt) in draft.debts { debts[id] = debt }
-    draft = Draft()
+    defer { draft = Draft() }
+    return draft.debts.keys.filter { debts[$0] != nil }
   }
 
   func place(_ device: Device?, at id: DeviceID) {

@@ -3,7 +3,7 @@ import YAML
 
 /// The tables of devices: KubeEdge's, and what the cloud has still to be told. Belongs to one thread at a time.
 struct DeviceStore {
-  /// `desired`, `shown`, `object`, `mapper` and `owed` are ours.
+  /// `desired`, `shown`, `assumed`, `object`, `mapper` and `owed` are ours.
   static let migrations = Migrations([
     """
     CREATE TABLE device (id TEXT PRIMARY KEY, name TEXT, description TEXT, state TEXT, last_online TEXT, object INTEGER NOT NULL DEFAULT 0);
@@ -18,7 +18,8 @@ struct DeviceStore {
       protocol TEXT PRIMARY KEY, name TEXT NOT NULL, version TEXT NOT NULL, api_version TEXT NOT NULL, address TEXT NOT NULL,
       state TEXT NOT NULL);
     CREATE TABLE owed (deviceid TEXT NOT NULL, name TEXT NOT NULL, parts INTEGER NOT NULL, PRIMARY KEY (deviceid, name)) WITHOUT ROWID;
-    """
+    """,
+    "ALTER TABLE device_twin ADD COLUMN assumed INTEGER NOT NULL DEFAULT 0",
   ])
 
   static let inheritedTables = ["device", "device_attr", "device_twin"]
@@ -42,7 +43,7 @@ struct DeviceStore {
     for (id, name, attribute) in attributes { devices[id]?.attributes[name] = attribute }
     let twins = try connection.rows(
       """
-      SELECT deviceid, name, optional, attr_type, desired, expected, expected_meta, expected_version, actual, actual_meta, actual_version, shown
+      SELECT deviceid, name, optional, attr_type, desired, expected, expected_meta, expected_version, actual, actual_meta, actual_version, shown, assumed
       FROM device_twin
       """
     ) { row in
@@ -51,6 +52,7 @@ struct DeviceStore {
       twin.expectedVersion = Self.version(row.text(7))
       twin.actual = Self.value(row.optionalText(8), meta: row.text(9))
       twin.actualVersion = Self.version(row.text(10))
+      twin.isTypeAssumed = row.integer(12) != 0
       return (DeviceID(row.text(0)), row.text(1), twin)
     }
     for (id, name, twin) in twins { devices[id]?.twins[name] = twin }
@@ -105,15 +107,16 @@ struct DeviceStore {
       """
       INSERT INTO device_twin (
         deviceid, name, description, expected, actual, expected_meta, actual_meta, expected_version, actual_version, optional, attr_type,
-        metadata, desired, shown) VALUES (?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?, '{}', ?, ?)
+        metadata, desired, shown, assumed) VALUES (?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?, '{}', ?, ?, ?)
       ON CONFLICT (deviceid, name) DO UPDATE SET
       expected = excluded.expected, actual = excluded.actual, expected_meta = excluded.expected_meta, actual_meta = excluded.actual_meta,
       expected_version = excluded.expected_version, actual_version = excluded.actual_version, optional = excluded.optional,
-      attr_type = excluded.attr_type, desired = excluded.desired, shown = excluded.shown
+      attr_type = excluded.attr_type, desired = excluded.desired, shown = excluded.shown,
+      assumed = excluded.assumed
       """, .text(id.text), .text(name), .optional(twin.expected?.text), .optional(twin.actual?.text),
       .optional(twin.expected.map(Self.meta)), .optional(twin.actual.map(Self.meta)), .optional(twin.expectedVersion.map(Self.text)),
       .optional(twin.actualVersion.map(Self.text)), .integer(twin.optional ? 1 : 0), .text(twin.type), .optional(twin.desired),
-      .integer(twin.isShown ? 1 : 0))
+      .integer(twin.isShown ? 1 : 0), .integer(twin.isTypeAssumed ? 1 : 0))
   }
 
   private static func meta(_ value: Twin.Value) -> String { #"{"timestamp":\#(value.timestamp)}"# }

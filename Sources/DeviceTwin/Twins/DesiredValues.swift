@@ -18,12 +18,16 @@ extension Device {
   /// - Parameter version: the object's resource version.
   mutating func adopt(_ wishes: DeviceWishes, version: Int64, now: Int64) -> TwinChange {
     var change = TwinChange()
+    modelTypes = wishes.properties.compactMapValues(\.type)
     for (name, wish) in wishes.properties.sorted(by: { $0.key < $1.key }) {
       let twin = twins[name]
       guard wish.desired != twin?.desired else { continue }
-      var new = twin ?? Twin(type: wish.type ?? Twin.standardType)
+      var new = twin ?? Twin(type: Twin.deletedType)
       new.desired = wish.desired
-      if new.isDeleted { new.type = wish.type ?? Twin.standardType }
+      if new.isDeleted {
+        new.type = wish.type ?? Twin.standardType
+        new.isTypeAssumed = true
+      }
       if let text = wish.desired {
         new.expected = Twin.Value(text: text, timestamp: now)
         let cloud = max(version, (new.expectedVersion?.cloud ?? 0) + 1)

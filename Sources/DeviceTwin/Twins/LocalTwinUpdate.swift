@@ -11,7 +11,7 @@ extension Device {
     for (name, patch) in properties {
       switch (device.twins[name], patch) {
       case (nil, nil): throw .noTwinToDelete
-      case (nil, let patch?): device.twins[name] = try Self.added(name, patch, now, &change)
+      case (nil, let patch?): device.twins[name] = try Self.added(name, patch, modelTypes[name], now, &change)
       case (let twin?, nil): device.twins[name] = Self.deleted(name, twin, &change)
       case (let twin?, let patch?): device.twins[name] = try Self.changed(name, twin, patch, now, &change)
       }
@@ -20,8 +20,11 @@ extension Device {
     return change
   }
 
-  private static func added(_ name: String, _ patch: TwinPatch, _ now: Int64, _ change: inout TwinChange) throws(Rejection) -> Twin {
-    var twin = Twin(optional: patch.optional ?? true, type: patch.type ?? Twin.standardType)
+  private static func added(
+    _ name: String, _ patch: TwinPatch, _ modelType: String?, _ now: Int64, _ change: inout TwinChange
+  ) throws(Rejection) -> Twin {
+    var twin = Twin(optional: patch.optional ?? true, type: patch.type ?? assumed(modelType ?? Twin.standardType, patch))
+    twin.isTypeAssumed = patch.type == nil && modelType != nil
     var parts: Debt.Parts = .definition
     if let value = patch.expected {
       try TwinRules.check(value, type: twin.type)
@@ -57,13 +60,17 @@ extension Device {
   }
 
   /// A deleted twin comes back as what the message says it is, and what only the cloud has spoken of so far is what the edge first says it is.
-  /// Without a word the model's type counts as long as the values have it.
   private static func type(of twin: Twin, _ patch: TwinPatch) -> String {
     if twin.isDeleted { return patch.type ?? Twin.standardType }
-    guard twin.isUntouchedByEdge else { return twin.type }
-    if let type = patch.type { return type }
+    guard twin.isTypeAssumed else { return twin.type }
+    guard let type = patch.type else { return assumed(twin.type, patch) }
+    return twin.isUntouchedByEdge ? type : twin.type
+  }
+
+  /// A type that nobody named counts as long as the values have it.
+  private static func assumed(_ type: String, _ patch: TwinPatch) -> String {
     let values = [patch.expected, patch.actual].compactMap { $0 }
-    return values.allSatisfy { (try? TwinRules.check($0, type: twin.type)) != nil } ? twin.type : Twin.standardType
+    return values.allSatisfy { (try? TwinRules.check($0, type: type)) != nil } ? type : Twin.standardType
   }
 
   private static func changed(_ name: String, _ twin: Twin, _ patch: TwinPatch, _ now: Int64, _ change: inout TwinChange)
@@ -93,6 +100,7 @@ extension Device {
     let losesOptional = twin.optional && patch.optional == false
     if losesOptional { new.optional = false }
     new.type = type
+    if patch.type == type || twin.isDeleted { new.isTypeAssumed = false }
     if !parts.isEmpty || losesOptional { told.append(JSONValue.Member("optional", .bool(new.optional))) }
     if !parts.isEmpty || twin.isDeleted { told.append(JSONValue.Member("metadata", MessageText.type(new.type))) }
     let namesAnotherType = patch.type.map { $0 != twin.type } ?? false

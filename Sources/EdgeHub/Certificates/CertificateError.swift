@@ -1,3 +1,4 @@
+import Core
 import FoundationEssentials
 
 /// Why the node has no certificate that can be used, or got none.
@@ -64,9 +65,4 @@ extension CertificateError: CustomStringConvertible {
   }
 
   private static func quoted(_ words: String) -> String { words.isEmpty ? "" : ": \"\(words)\"" }
-}
-
-extension Date {
-  /// `2026-03-01T12:00:00Z`
-  var rfc3339: String { ISO8601FormatStyle().format(self) }
 }

@@ -189,6 +189,6 @@ final class Enrollment: Sendable {
   }
 
   private func note(_ error: CertificateError) {
-    status.note(error: "\(error)", sameAs: error.identity, logger: logger)
+    status.connection.note(error: "\(error)", sameAs: error.identity, logger: logger)
   }
 }

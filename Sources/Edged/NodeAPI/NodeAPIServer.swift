@@ -67,7 +67,7 @@ struct NodeAPIServer: Sendable {
 
   /// nil if other hosts aren't to be served.
   private func remoteTLS() -> HTTPServer.RemoteTLS? {
-    guard let certificate = NodeCertificate(configuration.tailoredKubeletConfig) else { return nil }
+    guard let certificate = ServerCertificate(configuration.tailoredKubeletConfig) else { return nil }
     let told = Mutex("")
     let logger = logger
     let context: HTTPServer.RemoteTLS = {

@@ -14,11 +14,11 @@ final class ApplicationCalls: Sendable {
   private let channel: ChannelContext
   private let client: HTTPClient
   private let limits: BusLimits
-  private let status: BusStatus
+  private let status: ServiceBusStatus
   private let logger: Logger
   private let state = Mutex(State())
 
-  init(channel: ChannelContext, client: HTTPClient, limits: BusLimits, status: BusStatus, logger: Logger) {
+  init(channel: ChannelContext, client: HTTPClient, limits: BusLimits, status: ServiceBusStatus, logger: Logger) {
     self.channel = channel
     self.client = client
     self.limits = limits

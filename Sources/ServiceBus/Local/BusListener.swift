@@ -10,7 +10,7 @@ struct BusListener: Sendable {
   let configuration: ServiceBusConfiguration
   let requests: LocalRequests
   let limits: BusLimits
-  let status: BusStatus
+  let status: ServiceBusStatus
   let logger: Logger
 
   /// Follows the need until the task is cancelled.
@@ -33,7 +33,7 @@ struct BusListener: Sendable {
 
   private func serve() async {
     let events = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-    let certificate = BusCertificate(configuration)
+    let certificate = ServerCertificate(configuration)
     let server = server(events, certificate)
     var backoff = limits.retry
     while !Task.isCancelled {
@@ -57,20 +57,20 @@ struct BusListener: Sendable {
     try? await events.shutdownGracefully()
   }
 
-  private func encryption(_ certificate: BusCertificate) -> HTTPServer.RemoteTLS {
+  private func encryption(_ certificate: ServerCertificate) -> HTTPServer.RemoteTLS {
     { [status, logger] in
       do {
         let context = try certificate.context()
-        status.noteOvercome(BusCertificate.complaint)
+        status.noteOvercome(ServerCertificate.complaint)
         return context
       } catch {
-        status.note(error: "\(error)", about: BusCertificate.complaint, logger: logger)
+        status.note(error: "\(error)", about: ServerCertificate.complaint, logger: logger)
         throw error
       }
     }
   }
 
-  private func server(_ events: MultiThreadedEventLoopGroup, _ certificate: BusCertificate?) -> HTTPServer {
+  private func server(_ events: MultiThreadedEventLoopGroup, _ certificate: ServerCertificate?) -> HTTPServer {
     var limits = HTTPServer.Limits()
     limits.body = self.limits.body
     limits.bodies = self.limits.requestBytes
@@ -82,6 +82,6 @@ struct BusListener: Sendable {
   }
 }
 
-extension BusCertificate {
+extension ServerCertificate {
   fileprivate static let complaint = "an application's connection is refused"
 }

@@ -15,11 +15,11 @@ final class LocalRequests: Sendable {
   private let timeout: Duration
   private let access: LocalAccess
   private let limits: BusLimits
-  private let status: BusStatus
+  private let status: ServiceBusStatus
   private let state = Mutex(State())
 
   init(
-    targets: TargetURLs, channel: ChannelContext, timeout: Duration, access: LocalAccess, limits: BusLimits, status: BusStatus
+    targets: TargetURLs, channel: ChannelContext, timeout: Duration, access: LocalAccess, limits: BusLimits, status: ServiceBusStatus
   ) {
     self.targets = targets
     self.channel = channel

@@ -19,14 +19,14 @@ final class TargetURLs: Sendable {
   let need: AsyncStream<Bool>
 
   private let limit: Int
-  private let status: BusStatus
+  private let status: ServiceBusStatus
   private let logger: Logger
   private let state = Mutex(State())
   private let tellNeed: AsyncStream<Bool>.Continuation
   private let work: AsyncStream<Void>
   private let tellWork: AsyncStream<Void>.Continuation
 
-  init(limit: Int, status: BusStatus, logger: Logger) {
+  init(limit: Int, status: ServiceBusStatus, logger: Logger) {
     self.limit = limit
     self.status = status
     self.logger = logger

@@ -6,7 +6,7 @@ import Metrics
 import Synchronization
 
 /// What the module tells about itself: its state for people, and its metrics.
-final class BusStatus: Sendable {
+final class ServiceBusStatus: Sendable {
   private struct State {
     var port: Int?
     var requests = 0
@@ -20,12 +20,12 @@ final class BusStatus: Sendable {
   private let state = Mutex(State())
   private let listeningGauge = Gauge(label: "edgecore_servicebus_listening")
   private let targetsGauge = Gauge(label: "edgecore_servicebus_target_urls")
-  private let answered = BusStatus.counter("edgecore_servicebus_requests_total", "answered")
-  private let failed = BusStatus.counter("edgecore_servicebus_requests_total", "failed")
-  private let refused = BusStatus.counter("edgecore_servicebus_requests_total", "refused")
-  private let callsAnswered = BusStatus.counter("edgecore_servicebus_calls_total", "answered")
-  private let callsFailed = BusStatus.counter("edgecore_servicebus_calls_total", "failed")
-  private let callsRefused = BusStatus.counter("edgecore_servicebus_calls_total", "refused")
+  private let answered = ServiceBusStatus.counter("edgecore_servicebus_requests_total", "answered")
+  private let failed = ServiceBusStatus.counter("edgecore_servicebus_requests_total", "failed")
+  private let refused = ServiceBusStatus.counter("edgecore_servicebus_requests_total", "refused")
+  private let callsAnswered = ServiceBusStatus.counter("edgecore_servicebus_calls_total", "answered")
+  private let callsFailed = ServiceBusStatus.counter("edgecore_servicebus_calls_total", "failed")
+  private let callsRefused = ServiceBusStatus.counter("edgecore_servicebus_calls_total", "refused")
 
   init(_ configuration: ServiceBusConfiguration) {
     let host = configuration.server.contains(":") ? "[\(configuration.server)]" : configuration.server
@@ -74,7 +74,7 @@ final class BusStatus: Sendable {
     let isNew = state.withLock { state in
       guard state.lastErrors[thing] != error else { return false }
       state.lastErrors[thing] = error
-      state.lastErrorWithTime = "\(Date.ISO8601FormatStyle().format(.now)) \(thing): \(error)"
+      state.lastErrorWithTime = "\(Date.now.rfc3339) \(thing): \(error)"
       return true
     }
     logger.log(level: isNew ? .error : .debug, "\(thing)", metadata: ["error": "\(error)"])
