@@ -249,6 +249,7 @@ let package = Package(
         "Core", "Curl", "DMI", "DeviceTwin", "GRPC", "SQLite", "YAML",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
         .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],

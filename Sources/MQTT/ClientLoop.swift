@@ -5,10 +5,6 @@ import Synchronization
 
 /// The thread of a client: the only one that calls the library about this client, so that the library needs no thread of its own.
 final class ClientLoop: @unchecked Sendable {
-  /// Publications that the broker has not confirmed.
-  private static let outstandingLimit = 256
-  /// QoS 2 takes four packets each; brokers allow few at a time.
-  private static let outstandingLimitOfQoS2 = 16
   /// Seconds between looks at whether the connection lives.
   private static let checkInterval: Int64 = 5000
   /// A connection that held for so long begins the delays anew, milliseconds.
@@ -32,11 +28,6 @@ final class ClientLoop: @unchecked Sendable {
     var stopWaiters: [CheckedContinuation<Void, Never>] = []
   }
 
-  private enum Request {
-    case subscribe(String)
-    case unsubscribe(String)
-  }
-
   let inbox: MessageInbox
   let queue: PublishQueue
   private let options: MQTTOptions
@@ -46,13 +37,11 @@ final class ClientLoop: @unchecked Sendable {
   private let shared = Mutex(Shared())
 
   // Only for the thread.
-  private let mosquitto: OpaquePointer
+  let mosquitto: OpaquePointer
   private var phase = Phase.idle(until: 0)
   private var delay: Duration
-  private var outstanding: Set<Int32> = []
-  private var outstandingOfQoS2: Set<Int32> = []
-  private var requests: [Int32: Request] = [:]
-  private var subscribed: Set<String> = []
+  private var outstanding = Outstanding()
+  private var subscriptions = Subscriptions()
   private var seenVersion = -1
   private var refusal: String?
   private var problem: String?
@@ -88,7 +77,7 @@ final class ClientLoop: @unchecked Sendable {
 
   private func configure() throws {
     mosquitto_int_option(mosquitto, MOSQ_OPT_PROTOCOL_VERSION, Int32(MQTT_PROTOCOL_V311))
-    mosquitto_int_option(mosquitto, MOSQ_OPT_SEND_MAXIMUM, Int32(Self.outstandingLimit))
+    mosquitto_int_option(mosquitto, MOSQ_OPT_SEND_MAXIMUM, Int32(Outstanding.limit))
     mosquitto_int_option(mosquitto, MOSQ_OPT_TCP_NODELAY, 1)
     if let user = options.user { try check("user and password", mosquitto_username_pw_set(mosquitto, user, options.password)) }
     guard let security = options.security else { return }
@@ -268,7 +257,7 @@ final class ClientLoop: @unchecked Sendable {
   private var isBeforeHandshake = false
 
   /// Publications that wait for confirmations need what is behind messages in the stream: whoever takes the messages may wait for them.
-  private var hasRoom: Bool { inbox.hasRoom || outstanding.count >= Self.outstandingLimit && inbox.hasRoomInNeed }
+  private var hasRoom: Bool { inbox.hasRoom || outstanding.isFull && inbox.hasRoomInNeed }
 
   private func mayRead(_ now: Int64) -> Bool {
     if hasRoom {
@@ -328,7 +317,7 @@ final class ClientLoop: @unchecked Sendable {
     switch options.server {
     case .unix(let path): code = mosquitto_connect_async(mosquitto, path, 0, options.keepAlive)
     case .tcp(let host, let port):
-      if addresses.isEmpty { addresses = Self.addresses(of: host) }
+      if addresses.isEmpty { addresses = HostAddresses.find(host) }
       if addresses.isEmpty { return end(MOSQ_ERR_EAI.rawValue, 0, "the address of \(host) can't be found") }
       let address = addresses.removeFirst()
       if options.security == nil {
@@ -344,27 +333,6 @@ final class ClientLoop: @unchecked Sendable {
     }
     phase = .connecting(since: Self.now)
     if code > 0 { end(code, errno) }
-  }
-
-  private static func addresses(of host: String) -> [String] {
-    var hints = addrinfo()
-    hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-    var list: UnsafeMutablePointer<addrinfo>?
-    guard getaddrinfo(host, nil, &hints, &list) == 0 else { return [] }
-    defer { freeaddrinfo(list) }
-    var found: [String] = []
-    var next = list
-    while let entry = next {
-      var text = [CChar](repeating: 0, count: Int(NI_MAXHOST))
-      if getnameinfo(
-        entry.pointee.ai_addr, entry.pointee.ai_addrlen, &text, socklen_t(text.count), nil, 0, NI_NUMERICHOST) == 0
-      {
-        let address = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        if !found.contains(address) { found.append(address) }
-      }
-      next = entry.pointee.ai_next
-    }
-    return found
   }
 
   /// The connection is gone, or did not come about.
@@ -388,8 +356,7 @@ final class ClientLoop: @unchecked Sendable {
     // Further addresses of the host are tried at once.
     let pause = addresses.isEmpty ? nextDelay() : 0
     phase = .idle(until: now + pause)
-    requests = [:]
-    subscribed = []
+    subscriptions = Subscriptions()
     seenVersion = -1
     shared.withLock { $0.isConnected = false }
     queue.giveUp()
@@ -406,15 +373,14 @@ final class ClientLoop: @unchecked Sendable {
     return Int64(Double(Self.milliseconds(delay)) * spread)
   }
 
-  fileprivate func noteAnswer(_ code: Int32, _ flags: Int32) {
+  func noteAnswer(_ code: Int32, _ flags: Int32) {
     guard code == 0 else {
       refusal = "the broker refuses the connection: \(String(cString: mosquitto_connack_string(code)))"
       return
     }
     phase = .connected(since: Self.now)
     lastCheck = Self.now
-    requests = [:]
-    subscribed = []
+    subscriptions = Subscriptions()
     seenVersion = -1
     addresses = []
     shared.withLock { $0.isConnected = true }
@@ -427,37 +393,21 @@ final class ClientLoop: @unchecked Sendable {
     let (version, wanted, leaving) = shared.withLock { ($0.version, $0.wanted, $0.leaving) }
     guard version != seenVersion else { return }
     seenVersion = version
-    let wished = Set(wanted)
-    for filter in subscribed.subtracting(wished).union(leaving).subtracting(wished) {
-      var id: Int32 = 0
-      guard mosquitto_unsubscribe(mosquitto, &id, filter) == Self.success else { continue }
-      requests[id] = .unsubscribe(filter)
-      subscribed.remove(filter)
-    }
-    for filter in wanted where !subscribed.contains(filter) {
-      var id: Int32 = 0
-      guard mosquitto_subscribe(mosquitto, &id, filter, 1) == Self.success else { continue }
-      requests[id] = .subscribe(filter)
-      subscribed.insert(filter)
-    }
+    subscriptions.synchronize(mosquitto, wanted: wanted, leaving: leaving)
   }
 
-  fileprivate func noteSubscribed(_ id: Int32, _ granted: Int32) {
-    guard case .subscribe(let filter)? = requests.removeValue(forKey: id), granted >= 128 else { return }
-    onEvent(.refused(filter: filter))
+  func noteSubscribed(_ id: Int32, _ granted: Int32) {
+    if let filter = subscriptions.noteSubscribed(id), granted >= 128 { onEvent(.refused(filter: filter)) }
   }
 
-  fileprivate func noteUnsubscribed(_ id: Int32) {
-    guard case .unsubscribe(let filter)? = requests.removeValue(forKey: id) else { return }
-    onEvent(.unsubscribed(filter: filter))
+  func noteUnsubscribed(_ id: Int32) {
+    if let filter = subscriptions.noteUnsubscribed(id) { onEvent(.unsubscribed(filter: filter)) }
   }
 
   // MARK: Messages
 
   private func drain() {
-    while outstanding.count < Self.outstandingLimit, outstandingOfQoS2.count < Self.outstandingLimitOfQoS2,
-      !mosquitto_want_write(mosquitto), let publication = queue.take()
-    {
+    while !outstanding.isFull, !mosquitto_want_write(mosquitto), let publication = queue.take() {
       onPublish(publication)
       var id: Int32 = 0
       errno = 0
@@ -469,20 +419,16 @@ final class ClientLoop: @unchecked Sendable {
       switch code {
       case MOSQ_ERR_SUCCESS.rawValue, MOSQ_ERR_NO_CONN.rawValue, MOSQ_ERR_CONN_LOST.rawValue, MOSQ_ERR_ERRNO.rawValue:
         // The library keeps those of QoS 1 and 2 until they are confirmed, over connections.
-        if publication.qos > 0 { outstanding.insert(id) }
-        if publication.qos == 2 { outstandingOfQoS2.insert(id) }
+        outstanding.add(id, qos: publication.qos)
         if code != Self.success { return end(code, errno) }
       default: onEvent(.publicationsDropped(count: 1, reason: Self.text(code, errno)))
       }
     }
   }
 
-  fileprivate func notePublished(_ id: Int32) {
-    outstanding.remove(id)
-    outstandingOfQoS2.remove(id)
-  }
+  func notePublished(_ id: Int32) { outstanding.remove(id) }
 
-  fileprivate func take(_ message: UnsafePointer<mosquitto_message>) {
+  func take(_ message: UnsafePointer<mosquitto_message>) {
     guard let topic = message.pointee.topic else { return }
     let bytes = UnsafeRawBufferPointer(start: message.pointee.payload, count: Int(message.pointee.payloadlen))
     let isIn = inbox.put(
@@ -491,7 +437,7 @@ final class ClientLoop: @unchecked Sendable {
     if !isIn { droppedMessages += 1 }
   }
 
-  fileprivate func noteProblem(_ text: String) { problem = text }
+  func noteProblem(_ text: String) { problem = text }
 
   // MARK: Small things
 
@@ -508,31 +454,5 @@ final class ClientLoop: @unchecked Sendable {
   private static func text(_ code: Int32, _ number: Int32) -> String {
     if code == MOSQ_ERR_ERRNO.rawValue, number != 0 { return String(cString: strerror(number)) }
     return String(cString: mosquitto_strerror(code))
-  }
-}
-
-extension ClientLoop {
-  /// The library's callbacks; all come on the thread, from within the calls that it makes.
-  private func setCallbacks() {
-    mosquitto_connect_with_flags_callback_set(mosquittoPointer) { _, context, code, flags in
-      ClientLoop.of(context)?.noteAnswer(code, flags)
-    }
-    mosquitto_subscribe_callback_set(mosquittoPointer) { _, context, id, count, granted in
-      ClientLoop.of(context)?.noteSubscribed(id, count > 0 ? granted?.pointee ?? 128 : 128)
-    }
-    mosquitto_unsubscribe_callback_set(mosquittoPointer) { _, context, id in ClientLoop.of(context)?.noteUnsubscribed(id) }
-    mosquitto_publish_callback_set(mosquittoPointer) { _, context, id in ClientLoop.of(context)?.notePublished(id) }
-    mosquitto_message_callback_set(mosquittoPointer) { _, context, message in
-      if let message { ClientLoop.of(context)?.take(message) }
-    }
-    mosquitto_log_callback_set(mosquittoPointer) { _, context, level, text in
-      if level == Int32(MOSQ_LOG_ERR), let text { ClientLoop.of(context)?.noteProblem(String(cString: text)) }
-    }
-  }
-
-  private var mosquittoPointer: OpaquePointer { mosquitto }
-
-  private static func of(_ context: UnsafeMutableRawPointer?) -> ClientLoop? {
-    context.map { Unmanaged<ClientLoop>.fromOpaque($0).takeUnretainedValue() }
   }
 }

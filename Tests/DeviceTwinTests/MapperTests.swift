@@ -4,6 +4,7 @@ import DMI
 import GRPC
 import Glibc
 import Logging
+import NIOCore
 import NIOPosix
 import SwiftProtobuf
 import Synchronization
@@ -17,14 +18,18 @@ import YAML
   /// A mapper as mapper-framework makes them: it registers first and serves its own socket afterwards.
   final class TestMapper: Sendable {
     let fixture: ModuleFixture
+    let name: String
+    let protocolName: String
     let path: String
     private let http = HTTPClient()
     private let calls = Mutex<[String]>([])
     private let refusal = Mutex<GRPCError?>(nil)
 
-    init(_ fixture: ModuleFixture) {
+    init(_ fixture: ModuleFixture, name: String = "m1", protocolName: String = "virtual") {
       self.fixture = fixture
-      path = fixture.directory + "/mapper.sock"
+      self.name = name
+      self.protocolName = protocolName
+      path = fixture.directory + "/\(name).sock"
     }
 
     var heard: [String] { calls.withLock { $0 } }
@@ -43,10 +48,10 @@ import YAML
         "MapperRegister",
         DMIMapperRegisterRequest.with {
           $0.withData = withData
-          $0.mapper.name = "m1"
+          $0.mapper.name = name
           $0.mapper.version = "1"
           $0.mapper.apiVersion = "v1beta1"
-          $0.mapper.protocol = "virtual"
+          $0.mapper.protocol = protocolName
           $0.mapper.address = .init(path.utf8)
         }, DMIMapperRegisterResponse.self)
     }
@@ -155,6 +160,54 @@ import YAML
         #expect(mapper.heard.count == 3)
       }
       await mapper.end()
+    }
+  }
+
+  /// Answers whoever connects with the same words, or with none.
+  private final class Rude: ChannelInboundHandler, Sendable {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+    let words: String
+
+    init(_ words: String) { self.words = words }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+      if words.isEmpty { return }
+      context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: words)), promise: nil)
+      context.close(promise: nil)
+    }
+  }
+
+  @Test(arguments: ["", "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", "\u{0}\u{0}\u{9}\u{4}rubbish"])
+  func aMapperThatHangsOrLiesHoldsUpNobody(words: String) async throws {
+    try await ModuleFixture.run(objects: Self.objects) { fixture in
+      try await fixture.until("the devices are there") { fixture.publications.count >= 6 }
+      let bad = TestMapper(fixture)
+      _ = try await bad.register()
+      let events = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+      let listener = try await ServerBootstrap(group: events)
+        .childChannelInitializer { $0.pipeline.addHandler(Rude(words)) }.bind(unixDomainSocketPath: bad.path).get()
+      let good = TestMapper(fixture, name: "m2", protocolName: "modbus")
+      _ = try await good.register()
+      try await good.serving {
+        for (version, wish) in [(7, "one"), (8, "two")] {
+          try await fixture.put("default/device/t1", ModuleFixture.device("t1", version: version, desired: wish))
+          let other = ModuleFixture.device("other", version: version, desired: wish, protocolName: "modbus")
+          try await fixture.put("default/device/other", other)
+          try await fixture.until("the other mapper hears") { good.heard.last == "UpdateDevice other \(wish)" }
+        }
+      }
+      try await listener.close()
+      // Another one takes its place and hears what it has missed.
+      let successor = TestMapper(fixture, name: "m3")
+      let given = try await successor.register()
+      #expect(given.deviceList.first?.spec.properties.first?.desired.value == "two")
+      try await successor.serving {
+        try await fixture.put("default/device/t1", ModuleFixture.device("t1", version: 9, desired: "three"))
+        try await fixture.until("the successor hears") { successor.heard.last == "UpdateDevice t1 three" }
+      }
+      for mapper in [bad, good, successor] { await mapper.end() }
+      try await events.shutdownGracefully()
     }
   }
 

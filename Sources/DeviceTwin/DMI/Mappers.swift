@@ -13,6 +13,8 @@ actor Mappers {
     var calls: [MapperCall] = []
     var runner: Task<Void, Never>?
     var wakeup: AsyncStream<Void>.Continuation?
+    /// The runner before the mapper registered again; it is about to end.
+    var predecessor: Task<Void, Never>?
 
     /// The newest takes the place of what was not yet said of the same thing.
     mutating func add(_ call: MapperCall) {
@@ -120,8 +122,7 @@ actor Mappers {
         "mapper registered",
         metadata: ["mapper": "\(mapper.name)", "protocol": "\(mapper.protocolName)", "socket": "\(mapper.address)"])
     }
-    // It gets everything now; what is under way would be older.
-    work[mapper.protocolName]?.calls = []
+    giveUpCalls(mapper.protocolName)
     var names: Set<String> = []
     var given: (models: [DMIDeviceModel], devices: [DMIDevice]) = ([], [])
     for device in devices.values.sorted(by: { $0.id.text < $1.id.text }) where device.protocolName == mapper.protocolName {
@@ -134,6 +135,14 @@ actor Mappers {
 
   // MARK: Calls
 
+  /// The mapper gets everything now: what is under way, perhaps to one that hangs, would be older.
+  private func giveUpCalls(_ protocolName: String) {
+    guard let old = work[protocolName] else { return }
+    old.wakeup?.finish()
+    old.runner?.cancel()
+    work[protocolName] = Work(predecessor: old.runner ?? old.predecessor)
+  }
+
   private func tell(_ call: MapperCall, _ protocolName: String) {
     guard mappers[protocolName] != nil, !isStopped else { return }
     var work = self.work[protocolName] ?? Work()
@@ -141,7 +150,10 @@ actor Mappers {
     if work.runner == nil {
       let (wakeups, wakeup) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
       work.wakeup = wakeup
-      work.runner = Task { await self.run(protocolName, wakeups) }
+      work.runner = Task { [predecessor = work.predecessor] in
+        await predecessor?.value
+        await self.run(protocolName, wakeups)
+      }
     }
     self.work[protocolName] = work
     work.wakeup?.yield()
@@ -154,10 +166,11 @@ actor Mappers {
       while let call = work[protocolName]?.calls.first, let mapper = mappers[protocolName], !Task.isCancelled {
         do {
           try await client.make(call, to: mapper)
+          if Task.isCancelled { return }
           backoff.reset()
           isAway = false
           drop(call, protocolName)
-        } catch let error as GRPCError where error.code != .unavailable && error.code != .deadlineExceeded {
+        } catch let error as GRPCError where error.code != .unavailable && error.code != .deadlineExceeded && !Task.isCancelled {
           // It heard and said no: saying it again would not help.
           logger.warning(
             "a mapper refused a call", metadata: ["mapper": "\(mapper.name)", "about": "\(call.subject)", "error": "\(error)"])
@@ -190,7 +203,7 @@ actor Mappers {
       entry.wakeup?.finish()
       entry.runner?.cancel()
     }
-    for entry in work.values { await entry.runner?.value }
+    for entry in work.values { await (entry.runner ?? entry.predecessor)?.value }
     work = [:]
   }
 }
