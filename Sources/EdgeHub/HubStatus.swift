@@ -26,9 +26,9 @@ final class HubStatus: Sendable {
 
   func note(certificateUntil date: Date) { state.withLock { $0.certificateUntil = date } }
 
-  func noteSent() {
-    state.withLock { $0.sent += 1 }
-    sentCounter.increment()
+  func noteSent(_ count: Int) {
+    state.withLock { $0.sent += count }
+    sentCounter.increment(by: count)
   }
 
   func noteReceived() {

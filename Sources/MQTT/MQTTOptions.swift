@@ -45,7 +45,7 @@ public struct MQTTOptions: Sendable {
   public var connectTimeout: Duration = .seconds(30)
   /// Delays between tries to connect.
   public var firstDelay: Duration = .milliseconds(500)
-  public var longestDelay: Duration = .seconds(10)
+  public var longestDelay: Duration = .seconds(5)
   /// Messages that wait for whoever takes them; when that many do, nothing more is read.
   public var inboxCount = 4096
   public var inboxBytes = 16 << 20

@@ -38,16 +38,25 @@ public final class WebSocketConnection: Sendable {
   /// Sends a message, as a text whatever its bytes are; returns when the network has taken it. Being cancelled changes nothing.
   ///
   /// - Throws: why the connection has ended.
-  public func send(_ message: ByteBuffer) async throws(ConnectionError) {
-    let frame = WebSocketFrame(fin: true, opcode: .text, maskKey: .random(), data: message)
-    let seconds = writeDeadline
-    let timer = channel.eventLoop.scheduleTask(in: .seconds(Int64(seconds))) { [channel, inbox] in
-      inbox.end(.writeDeadline(seconds: seconds))
-      channel.close(promise: nil)
-    }
-    defer { timer.cancel() }
+  public func send(_ message: ByteBuffer) async throws(ConnectionError) { try await send([message]) }
+
+  /// Sends messages in their order, together: the network is given all of them at once.
+  ///
+  /// - Throws: why the connection has ended; some of them may have been sent.
+  public func send(_ messages: [ByteBuffer]) async throws(ConnectionError) {
     do {
-      try await channel.writeAndFlush(frame).get()
+      try await channel.eventLoop.flatSubmit { [channel, inbox, writeDeadline] in
+        let frames = messages.map { WebSocketFrame(fin: true, opcode: .text, maskKey: .random(), data: $0) }
+        guard let last = frames.last else { return channel.eventLoop.makeSucceededVoidFuture() }
+        let timer = channel.eventLoop.scheduleTask(in: .seconds(Int64(writeDeadline))) {
+          inbox.end(.writeDeadline(seconds: writeDeadline))
+          channel.close(promise: nil)
+        }
+        for frame in frames.dropLast() { channel.write(frame, promise: nil) }
+        let written = channel.writeAndFlush(last)
+        written.whenComplete { _ in timer.cancel() }
+        return written
+      }.get()
     } catch {
       throw inbox.reason ?? ConnectionError(error, server: "", isOpen: true, limit: 0)
     }

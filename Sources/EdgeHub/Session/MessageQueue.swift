@@ -57,6 +57,16 @@ final class MessageQueue: Sendable {
     }
   }
 
+  /// The next message if one waits and `mayTake` says so; never waits itself.
+  func next(if mayTake: () -> Bool) -> Message? {
+    let (message, putter) = state.withLock { state -> (Message?, CheckedContinuation<Void, Never>?) in
+      guard !state.messages.isEmpty, mayTake() else { return (nil, nil) }
+      return (state.messages.removeFirst(), state.putter.take())
+    }
+    putter?.resume()
+    return message
+  }
+
   /// No more come; those that are in go out.
   func finish() { end(.finishing) }
 

@@ -36,6 +36,9 @@ final class RateLimit: Sendable {
     return !Task.isCancelled
   }
 
+  /// Takes a turn if none has to be waited for.
+  func turnIsNow() -> Bool { state.withLock { $0.isLifted || $0.bucket.takeIfReady(at: .now) } }
+
   /// From now on nobody waits.
   func lift() {
     let waits = state.withLock { state in

@@ -1,5 +1,6 @@
 import Core
 import Logging
+import NIOCore
 import Synchronization
 import WebSocket
 
@@ -10,6 +11,10 @@ final class Session: Sendable {
   static let queueCapacity = 8192
   /// EventBus keeps the rest.
   static let uploadCapacity = 1024
+
+  /// Messages that are given to the network together, at most.
+  private static let batchCount = 64
+  private static let batchBytes = 128 << 10
 
   struct Settings: Sendable {
     var heartbeat: Duration
@@ -181,13 +186,27 @@ final class Session: Sendable {
           return .cancelled
         }
       }
-      if let error = await send(message) {
-        if message.isDeviceUpload { await Self.giveBack(message, channel, status, "\(error)") }
+      let batch = [message] + followers(of: message, in: queue, within: limits)
+      if let error = await send(batch) {
+        for message in batch where message.isDeviceUpload { await Self.giveBack(message, channel, status, "\(error)") }
         return .lost(error)
       }
-      if message.header.sync { noteSent(message) }
+      for message in batch where message.header.sync { noteSent(message) }
     }
     return Task.isCancelled ? .cancelled : .drained
+  }
+
+  /// What waits and may go at once goes together with a message.
+  private func followers(of message: Message, in queue: MessageQueue, within limits: [RateLimit]) -> [Message] {
+    // A turn of one limit would be lost if the other has none.
+    guard limits.count == 1 else { return [] }
+    var followers: [Message] = []
+    var size = message.content.count
+    while followers.count + 1 < Self.batchCount, size < Self.batchBytes, let next = queue.next(if: limits[0].turnIsNow) {
+      size += next.content.count
+      followers.append(next)
+    }
+    return followers
   }
 
   /// What devices say, and what answers the cloud, has no answer itself: who sent it only waits until it is gone, and what came before it.
@@ -206,16 +225,17 @@ final class Session: Sendable {
     }
   }
 
-  private func send(_ message: Message) async -> ConnectionError? {
-    var message = message
-    // Only meant for inside the process.
-    if message.header.sync { message.header.sync = false }
+  private func send(_ message: Message) async -> ConnectionError? { await send([message]) }
+
+  private func send(_ messages: [Message]) async -> ConnectionError? {
+    let counted = messages.count { $0.operation != .keepalive }
     do throws(ConnectionError) {
-      try await connection.send(message.wire)
-      if message.operation != .keepalive { status.noteSent() }
+      try await connection.send(messages.map { ByteBuffer(bytes: $0.withoutSync.wire) })
+      if counted > 0 { status.noteSent(counted) }
       return nil
     } catch {
-      if message.operation != .keepalive, !message.isDeviceUpload { status.noteDropped() }
+      let dropped = messages.count { $0.operation != .keepalive && !$0.isDeviceUpload }
+      if dropped > 0 { status.noteDropped(dropped) }
       return error
     }
   }
@@ -224,4 +244,12 @@ final class Session: Sendable {
 extension Message {
   /// What a device says to the cloud; with `sync` EventBus asks to be told when it is sent.
   var isDeviceUpload: Bool { operation == .upload && route.source == "bus" }
+
+  /// `sync` is only meant for inside the process.
+  var withoutSync: Message {
+    guard header.sync else { return self }
+    var message = self
+    message.header.sync = false
+    return message
+  }
 }

@@ -18,11 +18,23 @@ struct TokenBucket<Instant: InstantProtocol> where Instant.Duration == Duration 
   /// - Returns: how long to wait before the token is there.
   mutating func take(at now: Instant) -> Duration {
     guard rate > 0 else { return .zero }
-    if last < now {
-      tokens = min(burst, tokens + (last.duration(to: now) / .seconds(1)) * rate)
-      last = now
-    }
+    fill(at: now)
     tokens -= 1
     return tokens >= 0 ? .zero : .seconds(-tokens / rate)
+  }
+
+  /// Takes a token if one is there.
+  mutating func takeIfReady(at now: Instant) -> Bool {
+    guard rate > 0 else { return true }
+    fill(at: now)
+    guard tokens >= 1 else { return false }
+    tokens -= 1
+    return true
+  }
+
+  private mutating func fill(at now: Instant) {
+    guard last < now else { return }
+    tokens = min(burst, tokens + (last.duration(to: now) / .seconds(1)) * rate)
+    last = now
   }
 }
