@@ -199,6 +199,7 @@ final class ClientLoop: @unchecked Sendable {
         drain()
       }
       wait(stopBy)
+      inbox.announce()
     }
     farewell()
     queue.giveUp()

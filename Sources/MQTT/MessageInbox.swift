@@ -33,16 +33,21 @@ final class MessageInbox: Sendable {
   /// From now on messages are dropped while there is no room.
   func giveUp() { state.withLock { $0.drops = true } }
 
-  /// False if the message was dropped.
+  /// Puts a message in; who waits for one is woken by `announce`.
+  ///
+  /// - Returns: false if the message was dropped.
   func put(_ message: MQTTMessage) -> Bool {
-    let (isIn, taker) = state.withLock { state -> (Bool, CheckedContinuation<Void, Never>?) in
-      if state.isClosed || state.drops && isFull(state) { return (false, nil) }
+    state.withLock { state in
+      if state.isClosed || state.drops && isFull(state) { return false }
       state.messages.append(message)
       state.bytes += message.size
-      return (true, state.taker.take())
+      return true
     }
-    taker?.resume()
-    return isIn
+  }
+
+  /// Wakes who waits for messages, once for all that came together.
+  func announce() {
+    state.withLock { state in state.messages.isEmpty ? nil : state.taker.take() }?.resume()
   }
 
   /// Waits for a message, and takes those that are there: at most `limit`. Nil when there are no more, or the task is cancelled.
