@@ -14,6 +14,11 @@ extension ClientLoop {
     mosquitto_message_callback_set(mosquitto) { _, context, message in
       if let message { ClientLoop.of(context)?.take(message) }
     }
+  }
+
+  /// Whether the library says in words what goes wrong. It then writes a text about every packet, which nobody reads while all goes well.
+  func hearProblems(_ isWanted: Bool) {
+    guard isWanted else { return mosquitto_log_callback_set(mosquitto, nil) }
     mosquitto_log_callback_set(mosquitto) { _, context, level, text in
       if level == Int32(MOSQ_LOG_ERR), let text { ClientLoop.of(context)?.noteProblem(String(cString: text)) }
     }

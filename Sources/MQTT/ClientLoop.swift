@@ -312,6 +312,7 @@ final class ClientLoop: @unchecked Sendable {
   private func connect() {
     problem = nil
     refusal = nil
+    hearProblems(true)
     errno = 0
     isBeforeHandshake = options.security != nil
     let code: Int32
@@ -380,6 +381,7 @@ final class ClientLoop: @unchecked Sendable {
       return
     }
     phase = .connected(since: Self.now)
+    hearProblems(false)
     lastCheck = Self.now
     subscriptions = Subscriptions()
     seenVersion = -1
