@@ -9,12 +9,18 @@ final class BrokerLink: Sendable {
   let echoes: EchoMemory
   private let qos: Int
   private let isRetained: Bool
+  /// So many tries in a row may fail before it is worth a warning: a broker that the agent starts itself isn't there at once.
+  private let toleratedFailures: Int
   private let logger: Logger
   private let events: AsyncStream<MQTTEvent>
   private let bursts: BurstLog
 
   /// - Throws: `MQTTError`.
-  init(name: String, server: String, options: MQTTOptions, qos: Int, isRetained: Bool, bursts: BurstLog, logger: Logger) throws {
+  init(
+    name: String, server: String, options: MQTTOptions, qos: Int, isRetained: Bool, toleratedFailures: Int = 0, bursts: BurstLog,
+    logger: Logger
+  ) throws {
+    self.toleratedFailures = toleratedFailures
     self.name = name
     self.qos = qos
     self.isRetained = isRetained
@@ -48,15 +54,19 @@ final class BrokerLink: Sendable {
   ///
   /// - Parameter onUnsubscribed: called with each filter that the broker has forgotten.
   func watch(onUnsubscribed: (String) async -> Void) async {
+    var failures = 0
     for await event in events {
       switch event {
       case .connected(let sessionPresent):
+        failures = 0
         status.noteConnected()
         logger.info("connected to the MQTT broker", metadata: ["broker": "\(name)", "session": "\(sessionPresent ? "kept" : "new")"])
       case .disconnected(let reason):
         status.connection.noteDisconnected()
         note("the connection to the \(name) MQTT broker was lost: \(reason)")
-      case .connectFailed(let reason): note("can't connect to the \(name) MQTT broker: \(reason)")
+      case .connectFailed(let reason):
+        failures += 1
+        if failures > toleratedFailures { note("can't connect to the \(name) MQTT broker: \(reason)") }
       case .refused(let filter):
         status.note(refused: filter)
         logger.warning("the MQTT broker refuses a subscription", metadata: ["broker": "\(name)", "topic": "\(filter)"])

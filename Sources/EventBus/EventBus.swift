@@ -182,11 +182,12 @@ public final class EventBus: Module {
     if configuration.mode.hasInternal {
       let broker = try InternalBroker(configuration: configuration, dataFolder: dataFolder)
       var options = MQTTOptions(server: .unix(path: broker.socket), clientID: clientID)
+      options.firstDelay = .milliseconds(100)
       timing.adjust(&options)
       links.append(
         try BrokerLink(
           name: "internal", server: "\(broker.address)", options: options, qos: configuration.mqttQOS, isRetained: configuration.mqttRetain,
-          bursts: status.bursts, logger: logger))
+          toleratedFailures: 5, bursts: status.bursts, logger: logger))
     }
     return links
   }
