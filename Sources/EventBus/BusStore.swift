@@ -180,13 +180,20 @@ actor BusStore {
   }
 
   /// The first messages that wait, after those that are too old were dropped.
-  func first(_ limit: Int, bytes byteLimit: Int) throws -> (uploads: [Upload], sequences: [Int64], droppedByAge: Int) {
+  /// - Parameter sequence: what it and those before it are about is known; nil: nothing is.
+  func first(_ limit: Int, bytes byteLimit: Int, behind sequence: Int64? = nil) throws
+    -> (uploads: [Upload], sequences: [Int64], droppedByAge: Int)
+  {
     let database = try database()
-    let dropped = try dropOld(database)
+    // A disk that takes nothing can still be read.
+    let dropped = (try? dropOld(database)) ?? 0
     var uploads: [Upload] = []
     var sequences: [Int64] = []
     var size = 0
-    let heads = try database.rows("SELECT sequence, size FROM outbox ORDER BY sequence LIMIT ?", .integer(Int64(limit))) {
+    let heads = try database.rows(
+      "SELECT sequence, size FROM outbox WHERE sequence > ? ORDER BY sequence LIMIT ?",
+      .integer(sequence ?? .min), .integer(Int64(limit))
+    ) {
       ($0.integer(0), Int($0.integer(1)))
     }
     for (sequence, rowSize) in heads {

@@ -1,7 +1,7 @@
 import MQTT
 import Synchronization
 
-/// Remembers what the agent published under topics that it has subscribed itself: the broker sends it back, and it is no news.
+/// Remembers what the agent published for the cloud to hear, if anybody else had: the broker sends it back, and it is no news.
 final class EchoMemory: Sendable {
   private static let tidyCount = 256
 
@@ -29,6 +29,7 @@ final class EchoMemory: Sendable {
   /// To be told before the broker gets it.
   func note(_ publication: MQTTPublication) {
     let now = ContinuousClock.now
+    if Topics.isForTwins(publication.topic) { return }
     state.withLock { state in
       guard state.filters.contains(where: { $0.matches(publication.topic) }) else { return }
       if state.entries.count >= state.tidyAt {

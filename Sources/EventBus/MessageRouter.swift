@@ -23,12 +23,13 @@ struct MessageRouter: Sendable {
     var strays = 0
     var toTwins = 0
     for message in batch {
-      if link.echoes.swallows(message) {
+      if Topics.isForTwins(message.topic), link.echoes.wants(message.topic) {
+        // Also what a rule of the cloud publishes; what twins publish themselves they don't listen to.
+        if await sendToTwins(message) { toTwins += 1 }
+      } else if link.echoes.swallows(message) {
         echoes += 1
       } else if !link.echoes.wants(message.topic) {
         strays += 1
-      } else if Topics.isForTwins(message.topic) {
-        if await sendToTwins(message) { toTwins += 1 }
       } else {
         uploads.append(Upload(topic: message.topic, content: Self.content(message.payload)))
       }

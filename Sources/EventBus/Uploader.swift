@@ -34,8 +34,10 @@ actor Uploader {
   private var queue: [Upload] = []
   private var queueBytes = 0
   private var isConnected = false
-  /// Messages on the disk, or on their way to it.
+  /// Messages on the disk that have still to be sent, or on their way to it.
   private var stored = 0
+  /// Messages that were sent and could not be taken from the disk.
+  private var undeleted: Set<Int64> = []
   private var isStopping = false
   private var isRunning = false
   /// Ids of messages that EdgeHub could not send.
@@ -107,13 +109,20 @@ actor Uploader {
   private func keep(_ uploads: [Upload], inFront: Bool) async {
     // Before anything is awaited: what is added meanwhile has to go behind these.
     stored += uploads.count
-    status.noteStored(uploads.count)
     do {
       let dropped = try await (inFront ? store.prepend(uploads) : store.append(uploads))
       note(dropped)
+      status.noteStored(uploads.count)
+      await deleteSent()
     } catch {
-      status.noteLost(uploads.count, .disk)
       status.bursts.note("disk", "devices' messages for the cloud can't be kept: \(error)")
+      // What can go at once isn't lost with the disk.
+      if isConnected, hasRoom, !isStopping {
+        queue.insert(contentsOf: uploads, at: inFront ? 0 : queue.endIndex)
+        queueBytes += uploads.reduce(0) { $0 + $1.size }
+      } else {
+        status.noteLost(uploads.count, .disk)
+      }
     }
     await count()
   }
@@ -132,7 +141,7 @@ actor Uploader {
 
   private func count() async {
     let state = await store.state
-    stored = state.count
+    stored = max(0, state.count - undeleted.count)
     status.note(waiting: state)
   }
 
@@ -206,7 +215,7 @@ actor Uploader {
     sending = []
     queue = []
     queueBytes = 0
-    if !left.isEmpty { await keep(left, inFront: true) }
+    if left.isEmpty { await deleteSent() } else { await keep(left, inFront: true) }
     signal.finish()
   }
 
@@ -263,14 +272,16 @@ actor Uploader {
 
   private func sendFromDisk() async -> Bool {
     do {
-      let (batch, sequences, droppedByAge) = try await store.first(limits.batchCount, bytes: limits.batchBytes)
+      let (batch, sequences, droppedByAge) = try await store.first(
+        limits.batchCount, bytes: limits.batchBytes, behind: undeleted.max())
       if droppedByAge > 0 { note(BusStore.Dropped(byAge: droppedByAge)) }
       guard !batch.isEmpty else {
         await count()
         return !queue.isEmpty
       }
       let unsent = Set(await send(batch).map(\.id))
-      try await store.delete(zip(batch, sequences).filter { !unsent.contains($0.0.id) }.map(\.1))
+      undeleted.formUnion(zip(batch, sequences).filter { !unsent.contains($0.0.id) }.map(\.1))
+      await deleteSent()
       await count()
       if !unsent.isEmpty { await recover() }
       return true
@@ -278,6 +289,17 @@ actor Uploader {
       status.bursts.note("read", "devices' messages that wait for the cloud can't be read: \(error)")
       await recover()
       return true
+    }
+  }
+
+  /// What can't be taken from the disk isn't sent again for that.
+  private func deleteSent() async {
+    if undeleted.isEmpty { return }
+    do {
+      try await store.delete(Array(undeleted))
+      undeleted = []
+    } catch {
+      status.bursts.note("delete", "devices' messages that were sent can't be taken from the disk: \(error)")
     }
   }
 

@@ -362,6 +362,7 @@ final class ClientLoop: @unchecked Sendable {
     seenVersion = -1
     shared.withLock { $0.isConnected = false }
     queue.giveUp()
+    inbox.announce()
     if wasConnected {
       onEvent(.disconnected(reason: reason))
     } else if addresses.isEmpty {

@@ -177,6 +177,25 @@ func expectEventually(sourceLocation: SourceLocation = #_sourceLocation, _ holds
     #expect(!context.isRegistered("a"))
   }
 
+  @Test func nobodyWaitsForAModuleThatHasFailed() async throws {
+    try context.register("a", capacity: 2)
+    for index in 0..<2 { try await context.send(message("\(index)"), to: "a") }
+    let (late, later) = (message("waits"), message("3"))
+    let waiting = Task { [context] in try await context.send(late, to: "a") }
+    while context.statistics().mailboxes.first?.waitingSenders != 1 { await Task.yield() }
+    context.leaveUnattended("a")
+    await #expect(throws: ChannelError.unregistered("a")) { try await waiting.value }
+    await #expect(throws: ChannelError.unregistered("a")) { try await context.send(message("full"), to: "a") }
+    await #expect(throws: ChannelError.unregistered("a")) { try await context.request(message("full"), to: "a") }
+    // What had room is there for its next run, and then senders wait again.
+    #expect(text(try await context.receive("a")) == "0")
+    try await context.send(message("2"), to: "a")
+    let again = Task { [context] in try await context.send(later, to: "a") }
+    while context.statistics().mailboxes.first?.waitingSenders != 1 { await Task.yield() }
+    for expected in ["1", "2", "3"] { #expect(text(try await context.receive("a")) == expected) }
+    try await again.value
+  }
+
   @Test func groupsReachEveryMember() async throws {
     try context.register("a", group: "g", capacity: 1)
     try context.register("b", group: "g")

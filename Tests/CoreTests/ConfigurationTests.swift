@@ -223,6 +223,26 @@ final class TemporaryDirectory {
     #expect(error?.description.contains("/nonexistent/edgecore.yaml") == true)
   }
 
+  @Test func theOldestFilesAsTheyWereShipped() throws {
+    let configuration = try loader(
+      """
+      mqtt.server: tcp://127.0.0.1:1883
+      modules:
+        enabled: [eventbus, servicebus, websocket, metaManager, edged, twin, dbTest, edgemesh]
+      """
+    ).load().configuration
+    // No module bore that name: everybody on the node could start pods.
+    #expect(!configuration.modules.dbTest.enable)
+    #expect(configuration.modules.serviceBus.enable && configuration.modules.edged.enable)
+    // Who named no mode had a broker of the agent's own.
+    #expect(configuration.modules.eventBus.mode == .internal)
+    let named = try loader("modules.enabled: eventbus, testManager\nmqtt.mode: 2\n").load().configuration
+    #expect(named.modules.dbTest.enable && named.modules.eventBus.enable && !named.modules.edged.enable)
+    #expect(named.modules.eventBus.mode == .external)
+    // What only the internal broker uses is of no account without one.
+    #expect(try loader("mqtt:\n  mode: 2\n  qos: 3\n").load().configuration.modules.eventBus.mode == .external)
+  }
+
   @Test func flatKeysOfOldFiles() throws {
     let loaded = try loader(
       """

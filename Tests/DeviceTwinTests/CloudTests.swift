@@ -81,6 +81,58 @@ import YAML
     #expect(try await fixture.reopened().devices[id]?.twins == before)
   }
 
+  @Test func aModelThatComesLaterSaysTheTypes() async throws {
+    let fixture = try await BookFixture.withDevice()
+    _ = await fixture.book.take([.object(id, wishes(["t": "20", "u": nil]), version: 1)])
+    #expect(await fixture.book.devices[id]?.twins["t"]?.type == "string")
+    let outcome = await fixture.book.take([.object(id, wishes(["t": "20", "u": nil], type: "int"), version: 1)])
+    #expect(outcome.publications.isEmpty)
+    await local(fixture, #"{"t":{"actual":{"value":"21"}},"u":{"actual":{"value":"1"}}}"#)
+    let twins = await fixture.book.devices[id]?.twins
+    #expect(twins?["t"]?.type == "int" && twins?["u"]?.type == "int")
+  }
+
+  @Test func aWishThatIsTakenBackBringsNothingBack() async throws {
+    let fixture = try await BookFixture.withDevice()
+    _ = await fixture.book.take([.object(id, wishes(["t": "20"]), version: 1)])
+    await local(fixture, #"{"t":null}"#)
+    let outcome = await fixture.book.take([.object(id, wishes(["t": nil]), version: 2)])
+    let twin = await fixture.book.devices[id]?.twins["t"]
+    #expect(outcome.publications.isEmpty && twin?.isDeleted == true && twin?.desired == nil)
+  }
+
+  @Test func onlyWhatWasToldIsPaid() async throws {
+    let fixture = try await BookFixture.withDevice()
+    await local(fixture, #"{"a":{"actual":{"value":"1"}}}"#)
+    for _ in 0..<2 { await fixture.book.confirm(try #require(await fixture.book.report(of: id))) }
+    #expect(await fixture.book.report(of: id) == nil)
+    await local(fixture, #"{"a":{"actual":{"value":"2"}}}"#)
+    let report = try #require(await fixture.book.report(of: id))
+    // No version tells of this.
+    await local(fixture, #"{"a":{"optional":false}}"#)
+    #expect(await fixture.book.confirm(report))
+    let next = try #require(await fixture.book.report(of: id))
+    #expect(String(decoding: try #require(next.messages.first).content, as: UTF8.self).contains(#""optional":false"#))
+    #expect(await !fixture.book.confirm(next))
+  }
+
+  @Test func countingEndsAtNoNumber() async throws {
+    let fixture = try await BookFixture.withDevice()
+    let version = #"{"cloud":9223372036854775807,"edge":9223372036854775807}"#
+    await fixture.send(
+      .twinCloudUpdated,
+      #"{"twin":{"a":{"expected":{"value":"1"},"actual":{"value":"1"},"expected_version":\#(version),"actual_version":\#(version)}}}"#)
+    #expect(await fixture.book.devices[id]?.twins["a"]?.actualVersion?.edge == .max)
+    for value in ["2", "3"] {
+      await local(fixture, #"{"a":{"expected":{"value":"\#(value)"},"actual":{"value":"\#(value)"}}}"#)
+      #expect(await fixture.book.devices[id]?.twins["a"]?.actual?.text == value)
+    }
+    _ = await fixture.book.take([.object(id, wishes(["a": "4"]), version: 9)])
+    #expect(await fixture.book.devices[id]?.twins["a"]?.expected?.text == "4")
+    await local(fixture, #"{"a":null}"#)
+    #expect(await fixture.book.devices[id]?.twins["a"]?.isDeleted == true)
+  }
+
   @Test func aDeviceObjectMakesTheDeviceAndTakesItAway() async throws {
     let fixture = try BookFixture()
     try await fixture.book.open()
@@ -171,6 +223,11 @@ import YAML
     _ = await fixture.book.take([.device(id: id.text, .twinUpdate, payload: payload, isFromMapper: true)])
     let twin = await fixture.book.devices[id]?.twins["mode"]
     #expect(twin?.expected?.text == "auto" && twin?.actual?.text == "hand")
+    // What somebody at the edge wishes stays, though the mapper still has the cloud's wish.
+    await local(fixture, #"{"mode":{"expected":{"value":"edge"}}}"#)
+    let older = Array(#"{"twin":{"mode":{"expected":{"value":"auto"},"actual":{"value":"auto"}}}}"#.utf8)
+    _ = await fixture.book.take([.device(id: id.text, .twinUpdate, payload: older, isFromMapper: true)])
+    #expect(await fixture.book.devices[id]?.twins["mode"]?.expected?.text == "edge")
   }
 
   // MARK: Clouds of 2019
@@ -208,5 +265,12 @@ import YAML
     _ = await fixture.book.take([.allDevices(list)])
     #expect(await fixture.book.devices.keys.map(\.text).sorted() == ["default/other", "default/third"])
     #expect(await fixture.book.devices[DeviceID("default/third")]?.twins["a"]?.expected?.text == "1")
+    // What it says of devices that are known counts as well.
+    let newer = try MembershipUpdate(
+      Array(
+        #"{"devices":[{"id":"default/third","twin":{"a":{"expected":{"value":"2"},"expected_version":{"cloud":2,"edge":0}}}}]}"#.utf8))
+    let outcome = await fixture.book.take([.allDevices(newer)])
+    #expect(await fixture.book.devices[DeviceID("default/third")]?.twins["a"]?.expected?.text == "2")
+    #expect(outcome.publications.contains { $0.topic == "$hw/events/device/default/third/twin/update/document" })
   }
 }

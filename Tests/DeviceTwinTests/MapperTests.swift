@@ -303,7 +303,7 @@ import YAML
     // One of an earlier life has heard already.
     await mappers.begin([device], [model])
     #expect(await mappers.waiting(for: "virtual") == [])
-    let given = await mappers.register(mapper)
+    let given = await mappers.register(mapper, withData: true)
     #expect(given.devices.map(\.name) == ["t1"])
     await mappers.begin([device], [model])
     #expect(await mappers.waiting(for: "virtual") == ["model default/thermo", "device default/t1"])

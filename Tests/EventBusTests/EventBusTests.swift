@@ -167,8 +167,38 @@ import YAML
       let uploads = try await bus.uploads(1)
       #expect(uploads.map(\.text) == ["same"])
       #expect(try await bus.summary().echoes == 2)
+      // Device twins hear what a rule says to them.
+      let update = "$hw/events/device/default/d/twin/update"
+      try await bus.rule(.publish, update, "\"{}\"")
+      #expect(try await bus.channel.receive(.twin).resource == update)
       await device.stop()
     }
+  }
+
+  @Test func `a disk that takes nothing more makes nothing come twice`() async throws {
+    let broker = try await broker()
+    let folder = TestFolder()
+    let bus = try TestBus(broker, folder: folder)
+    bus.hub.state.withLock { $0.isConnected = false }
+    try await bus.run { bus in
+      try await bus.connected()
+      let device = try await Device(broker.port)
+      for number in 0..<300 { device.publish("n/user/x", "\(number)") }
+      try await bus.summary("outbox") { $0.stored == 300 }
+      // Somebody else has the file to himself.
+      let other = try Connection(path: folder.path + "/eventbus.db")
+      try other.execute("BEGIN IMMEDIATE")
+      try await bus.hub.set(connected: true, bus.channel)
+      _ = try await bus.uploads(300)
+      device.publish("n/user/x", "300")
+      _ = try await bus.uploads(301)
+      try other.execute("ROLLBACK")
+      #expect(bus.hub.uploads.map { String(decoding: $0.payload, as: UTF8.self) } == (0...300).map { "\($0)" })
+      await device.stop()
+    }
+    let store = try BusStore(agentPath: folder.path + "/edgecore.db", limits: .init(bytes: 1 << 20, age: 60_000))
+    try await store.open()
+    #expect(await store.state.count == 0)
   }
 
   @Test func `a dead broker holds nobody up`() async throws {

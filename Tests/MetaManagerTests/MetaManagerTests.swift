@@ -46,6 +46,28 @@ import YAML
     }
   }
 
+  @Test func aDeletionThatComesTooLateIsNone() async throws {
+    @Sendable func device(_ uid: String, _ version: Int) -> String {
+      #"{"kind":"Device","metadata":{"name":"d","namespace":"default","uid":"\#(uid)","resourceVersion":"\#(version)"}}"#
+    }
+    try await withScratch { path in
+      let hub = try FakeHub()
+      try await hub.run(path) { client async throws -> Void in
+        let watch = try client.watch("device")
+        _ = try await hub.push(.insert, "default/device/d", device("new", 8))
+        let late = try await hub.push(.delete, "default/device/d", #"{"metadata":{"name":"d","namespace":"default","uid":"old"}}"#)
+        _ = try await hub.next { $0.parentID == late.id }
+        _ = try await hub.push(.update, "default/device/d", device("new", 9))
+        var changes = watch.makeAsyncIterator()
+        for version in [8, 9] {
+          let change = await changes.next()
+          #expect(change?.kind == .stored && change?.object == Array(device("new", version).utf8))
+        }
+        watch.end()
+      }
+    }
+  }
+
   @Test func whatMeansNothingIsAcknowledgedAndHarmsNoOther() async throws {
     try await withScratch { path in
       let hub = try FakeHub()

@@ -1,7 +1,8 @@
 /// Changes bytes of messages in the ways in which they may arrive broken, and in some in which they never would.
 struct Mutation {
   private static let tokens: [[UInt8]] = [
-    "null", "true", "{}", "[]", "\"\"", "-0", "1e999", "99999999999999999999", "\"\\ud800\"", "\"\\u0000\"", "\"default/pod/web\"",
+    "null", "true", "{}", "[]", "\"\"", "-0", "1e999", "99999999999999999999", "9223372036854775807", "-9223372036854775808", "\"\\ud800\"",
+    "\"\\u0000\"", "\"default/pod/web\"",
     "\"OK\"",
     "{\"ErrStatus\":{}}", "{\"Object\":null,\"Err\":{}}", "/", "//", "null/node/", "\u{FEFF}", "\"response\"", "\"delete\"",
   ].map { Array($0.utf8) }

@@ -46,6 +46,9 @@ public final class ChannelContext: Sendable {
     pending.fail(module: module, ChannelError.unregistered(module))
   }
 
+  /// The module takes nothing for a while, since it has failed: until it takes a message again a full mailbox makes nobody wait.
+  public func leaveUnattended(_ module: ModuleName) { directory.withLock { $0.mailboxes[module] }?.leaveUnattended() }
+
   /// Adds a registered module to a further group.
   ///
   /// - Throws: `ChannelError.unknownModule`.

@@ -3,7 +3,7 @@ public enum ChannelError: Error, Sendable, Hashable, CustomStringConvertible {
   case unknownModule(ModuleName)
   case unknownGroup(ModuleGroup)
   case alreadyRegistered(ModuleName)
-  /// The module was unregistered while somebody waited for it.
+  /// The module was unregistered while somebody waited for it, or has failed and its mailbox is full.
   case unregistered(ModuleName)
   /// No answer came in time; `delivered` tells whether the request got into the module's mailbox.
   case timeout(module: ModuleName, messageID: String, limit: Duration, delivered: Bool)
@@ -15,7 +15,7 @@ public enum ChannelError: Error, Sendable, Hashable, CustomStringConvertible {
     case .unknownModule(let module): "no module \"\(module)\" is registered"
     case .unknownGroup(let group): "no module is registered in the group \"\(group)\""
     case .alreadyRegistered(let module): "the module \"\(module)\" is registered already"
-    case .unregistered(let module): "the module \"\(module)\" was unregistered"
+    case .unregistered(let module): "the module \"\(module)\" takes no messages"
     case .timeout(let module, let id, let limit, let delivered):
       delivered
         ? "the module \"\(module)\" did not answer the message \(id) within \(limit)"

@@ -33,6 +33,8 @@ final class Mailbox: Sendable {
     var senders = RingBuffer<Sender>()
     var receiver: Receiver?
     var closed = false
+    /// The module has failed, and hasn't taken anything since.
+    var isUnattended = false
     var nextTicket: UInt64 = 0
     var sent: UInt64 = 0
     var received: UInt64 = 0
@@ -81,6 +83,7 @@ final class Mailbox: Sendable {
         state.store(message)
         return (.delivered, nil)
       }
+      if state.isUnattended { return (.closed, nil) }
       guard parks else { return (.full, nil) }
       let ticket = state.ticket()
       state.waits += 1
@@ -123,6 +126,7 @@ final class Mailbox: Sendable {
         state.store(message)
         return (.success(true), nil)
       }
+      if state.isUnattended { return (.failure(ChannelError.unregistered(module)), nil) }
       state.waits += 1
       state.senders.append(Sender(ticket: ticket, message: message, continuation: continuation))
       return (.success(false), nil)
@@ -175,6 +179,7 @@ final class Mailbox: Sendable {
   }
 
   private static func take(_ state: inout State) -> (Received?, Sender?) {
+    state.isUnattended = false
     if let message = state.messages.popFirst() {
       state.received += 1
       let sender = state.senders.popFirst()
@@ -196,6 +201,19 @@ final class Mailbox: Sendable {
     sender?.continuation?.resume()
     if let received { receiver.continuation.resume(returning: received) }
     superseded?.continuation.resume(returning: .superseded)
+  }
+
+  /// Nobody takes messages for now: what has room waits for the module's next run, and nobody waits for room until it takes something.
+  func leaveUnattended() {
+    let senders = state.withLock { state in
+      state.isUnattended = true
+      var waiting: [CheckedContinuation<Void, any Error>] = []
+      while let sender = state.senders.removeFirst(where: { $0.continuation != nil }) {
+        if let waiter = sender.continuation { waiting.append(waiter) }
+      }
+      return waiting
+    }
+    for sender in senders { sender.resume(throwing: ChannelError.unregistered(module)) }
   }
 
   /// Ends all waiting; the number of messages that nobody took.

@@ -241,11 +241,6 @@ struct ConfigurationValidation {
   private mutating func check(_ bus: EventBusConfiguration) {
     let prefix = "modules.eventBus"
     expect(
-      (0...2).contains(bus.mqttQOS), "\(prefix).mqttQOS", "\(bus.mqttQOS) is not allowed; allowed: 0 to 2 (the key was mqtt.qos before)")
-    expect(
-      bus.mqttSessionQueueSize > 0 && bus.mqttSessionQueueSize <= Int(Int32.max), "\(prefix).mqttSessionQueueSize",
-      "\(bus.mqttSessionQueueSize) is not allowed; allowed: 1 or more (the key was mqtt.session-queue-size before)")
-    expect(
       Self.isQuantity(bus.offlineQueue.maxSize), "\(prefix).offlineQueue.maxSize",
       "\(Self.quoted(bus.offlineQueue.maxSize)) is no size, e.g. 64Mi")
     expect(bus.offlineQueue.maxAge > .zero, "\(prefix).offlineQueue.maxAge", "\(bus.offlineQueue.maxAge) must be more than 0s")
@@ -261,6 +256,11 @@ struct ConfigurationValidation {
   }
 
   private mutating func checkInternal(_ bus: EventBusConfiguration, _ prefix: String) {
+    expect(
+      (0...2).contains(bus.mqttQOS), "\(prefix).mqttQOS", "\(bus.mqttQOS) is not allowed; allowed: 0 to 2 (the key was mqtt.qos before)")
+    expect(
+      bus.mqttSessionQueueSize > 0 && bus.mqttSessionQueueSize <= Int(Int32.max), "\(prefix).mqttSessionQueueSize",
+      "\(bus.mqttSessionQueueSize) is not allowed; allowed: 1 or more (the key was mqtt.session-queue-size before)")
     let broker = bus.internalBroker
     let isTLS = address(bus.mqttServerInternal, "\(prefix).mqttServerInternal")?.usesTLS ?? false
     for (key, file) in [

@@ -32,13 +32,14 @@ enum LegacyKeys {
   ]
 
   private static let enabled = ["modules", "enabled"]
+  private static let eventBus: [PathComponent] = [.key("modules"), .key("eventBus")]
 
   /// The names in `modules.enabled` and the module's key today.
   private static let modules: [(names: Set<String>, key: String)] = [
     (["edged"], "edged"), (["eventbus"], "eventBus"), (["websocket"], "edgeHub"), (["metamanager"], "metaManager"),
     (["twin"], "deviceTwin"), (["servicebus"], "serviceBus"), (["edgemesh"], "edgeMesh"),
-    // The list that was shipped had a name that no module bore.
-    (["testmanager", "test", "dbtest"], "dbTest"),
+    // The list that was shipped had "dbTest", a name that no module bore: it switches nothing on.
+    (["testmanager"], "dbTest"),
   ]
 
   /// Whether a document has one of the oldest, flat keys.
@@ -49,18 +50,37 @@ enum LegacyKeys {
   /// Takes the older keys out of a document.
   static func extract(from document: inout JSONValue) -> [Finding] {
     var findings: [Finding] = []
+    let isWithoutMode = find(flat[0].old, in: document) == nil && find(["modules", "eventBus"], in: document) == nil
     for (old, new) in flat + renamed {
       guard let place = find(old, in: document), let value = remove(place[...], from: &document) else { continue }
       findings.append(Finding(documentPath: place, path: new.map { .key($0) }, value: value))
     }
-    if let place = find(enabled, in: document), let names = remove(place[...], from: &document)?.array {
-      let wished = Set(names.compactMap { $0.string?.lowercased() })
+    // In the oldest files the internal broker was what nobody had to ask for.
+    if isWithoutMode, let other = findings.first(where: { $0.path.starts(with: eventBus) }) {
+      findings.append(Finding(documentPath: other.documentPath, path: eventBus + [.key("mqttMode")], value: .number("0")))
+    }
+    if let place = find(enabled, in: document), let value = value(at: place, of: document), let names = names(value) {
+      _ = remove(place[...], from: &document)
+      let wished = Set(names.map { $0.lowercased() })
       for (names, key) in modules {
         let path: [PathComponent] = [.key("modules"), .key(key), .key("enable")]
         findings.append(Finding(documentPath: place, path: path, value: .bool(!wished.isDisjoint(with: names))))
       }
     }
     return findings
+  }
+
+  /// The names of a list, or of a text in which commas stand between them; nil if the value is neither.
+  private static func names(_ value: JSONValue) -> [String]? {
+    if let list = value.array { return list.compactMap(\.string) }
+    return value.string?.split(separator: ",").map { String($0.filter { $0 != " " }) }
+  }
+
+  private static func value(at path: [PathComponent], of document: JSONValue) -> JSONValue? {
+    path.reduce(document) { value, component in
+      guard case .key(let key) = component else { return nil }
+      return value?[key]
+    }
   }
 
   /// The place of a dotted key: its parts may be joined by dots or nested, in any mixture, in any case.

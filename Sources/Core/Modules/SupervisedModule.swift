@@ -43,6 +43,8 @@ struct SupervisedModule: Service {
         logger.error("module failed, the agent stops", metadata: ["module": "\(module.name)", "error": "\(failure)"])
         throw ModuleFailure(module: module.name, problem: failure)
       }
+      // Others must not wait for a module that may never run.
+      channel.leaveUnattended(module.name)
       if ContinuousClock.now - began >= healthyAfter { backoff.reset() }
       let delay = backoff.next()
       registry.update(module.name, .restarting, error: failure)

@@ -3,10 +3,18 @@ import YAML
 
 /// What the cloud is told of a device: one message about its properties, one about its state.
 struct CloudReport: Sendable {
-  /// How a property was when it was told.
+  /// How a property was when it was told, and which parts of it were.
   struct Told: Sendable, Hashable {
-    var expectedVersion: Twin.Version?
-    var actualVersion: Twin.Version?
+    /// Nil for the device's state.
+    var twin: Twin?
+    var parts: Debt.Parts
+
+    /// Whether the property is as it was told; that the cloud shows it is no part of it.
+    func isStill(_ twin: Twin) -> Bool {
+      var told = self.twin
+      told?.isShown = twin.isShown
+      return told == twin
+    }
   }
 
   let id: DeviceID
@@ -23,7 +31,7 @@ struct CloudReport: Sendable {
     var properties: [String: JSONValue] = [:]
     for (name, parts) in debt.properties {
       guard let twin = device.twins[name] else { continue }
-      told[name] = Told(expectedVersion: twin.expectedVersion, actualVersion: twin.actualVersion)
+      told[name] = Told(twin: twin, parts: parts)
       properties[name] = Self.property(twin, parts)
     }
     if !properties.isEmpty {
@@ -33,7 +41,7 @@ struct CloudReport: Sendable {
           MessageText.base(MessageID.make(), now, [.init("twin", MessageText.properties(properties))])))
     }
     if debt.owesState {
-      told[Debt.stateName] = Told()
+      told[Debt.stateName] = Told(parts: .state)
       // KubeEdge sends this as the text of its JSON.
       messages.append(Self.message("device/\(device.id)/state/update", .string(Self.state(of: device, now: now).jsonText())))
     }

@@ -98,9 +98,20 @@ final class CloudReporter: Sendable {
 
   /// What comes together is written together: devices wait for each time that the disk is written to.
   private func writeConfirmations() async {
+    var backoff = Backoff(initial: .seconds(1), maximum: .seconds(600))
     for await _ in confirmations {
-      do { try await Task.sleep(for: Self.writing, tolerance: .milliseconds(100)) } catch { return }
-      note(await book.flush())
+      do {
+        try await Task.sleep(for: Self.writing, tolerance: .milliseconds(100))
+        let unwritten = await book.flush()
+        if unwritten.isEmpty {
+          backoff.reset()
+        } else {
+          try await Task.sleep(for: backoff.next())
+          note(unwritten)
+        }
+      } catch {
+        return
+      }
     }
   }
 

@@ -39,8 +39,7 @@ struct DMIService: Sendable {
     let mapper = try Mapper(request.mapper)
     guard rate.admits(mapper.name) else { throw Self.tooMany("register mapper", mapper.name) }
     try await keep(mapper)
-    let given = await mappers.register(mapper)
-    guard request.withData else { return DMIMapperRegisterResponse() }
+    let given = await mappers.register(mapper, withData: request.withData)
     return DMIMapperRegisterResponse.with {
       $0.modelList = given.models
       $0.deviceList = given.devices

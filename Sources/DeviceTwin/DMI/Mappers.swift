@@ -113,8 +113,11 @@ actor Mappers {
 
   // MARK: Registration
 
-  /// A mapper is there. What it is to be given: models and devices of its protocol.
-  func register(_ mapper: Mapper) -> (models: [DMIDeviceModel], devices: [DMIDevice]) {
+  /// A mapper is there.
+  ///
+  /// - Parameter withData: whether it is given everything in the answer; otherwise what it has still to be told stays.
+  /// - Returns: what it is to be given: models and devices of its protocol.
+  func register(_ mapper: Mapper, withData: Bool) -> (models: [DMIDeviceModel], devices: [DMIDevice]) {
     let old = mappers.updateValue(mapper, forKey: mapper.protocolName)
     newcomers.insert(mapper.protocolName)
     if old != mapper {
@@ -122,7 +125,8 @@ actor Mappers {
         "mapper registered",
         metadata: ["mapper": "\(mapper.name)", "protocol": "\(mapper.protocolName)", "socket": "\(mapper.address)"])
     }
-    giveUpCalls(mapper.protocolName)
+    startAnew(mapper.protocolName, keepingCalls: !withData)
+    guard withData else { return ([], []) }
     var names: Set<String> = []
     var given: (models: [DMIDeviceModel], devices: [DMIDevice]) = ([], [])
     for device in devices.values.sorted(by: { $0.id.text < $1.id.text }) where device.protocolName == mapper.protocolName {
@@ -135,12 +139,13 @@ actor Mappers {
 
   // MARK: Calls
 
-  /// The mapper gets everything now: what is under way, perhaps to one that hangs, would be older.
-  private func giveUpCalls(_ protocolName: String) {
+  /// Gives up the call that is under way, perhaps to one that hangs. A mapper that gets everything now needs to hear nothing older.
+  private func startAnew(_ protocolName: String, keepingCalls: Bool) {
     guard let old = work[protocolName] else { return }
     old.wakeup?.finish()
     old.runner?.cancel()
     work[protocolName] = Work(predecessor: old.runner ?? old.predecessor)
+    if keepingCalls { for call in old.calls { tell(call, protocolName) } }
   }
 
   private func tell(_ call: MapperCall, _ protocolName: String) {

@@ -38,6 +38,9 @@ struct Twin: Sendable, Hashable {
   struct Version: Sendable, Hashable {
     var cloud: Int64 = 0
     var edge: Int64 = 0
+
+    /// Whatever number a message has named, counting ends nowhere: behind the highest comes the lowest, as with KubeEdge.
+    mutating func countEdge() { edge &+= 1 }
   }
 
   var expected: Value?

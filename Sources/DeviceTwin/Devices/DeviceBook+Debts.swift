@@ -18,9 +18,9 @@ extension DeviceBook {
     rememberDebt(of: report.id)
     for (name, told) in report.told {
       if name == Debt.stateName {
-        if device.state == report.state { pay(name, of: report.id) }
-      } else if let twin = device.twins[name], twin.expectedVersion == told.expectedVersion, twin.actualVersion == told.actualVersion {
-        if twin.isShown { pay(name, of: report.id) }
+        if device.state == report.state { pay(told.parts, name, of: report.id) }
+      } else if let twin = device.twins[name], twin.isShown, told.isStill(twin) {
+        pay(told.parts, name, of: report.id)
       }
       if device.twins[name]?.isShown == false {
         device.twins[name]?.isShown = true
@@ -39,13 +39,13 @@ extension DeviceBook {
       _ = try commit()
       return []
     } catch {
-      counters.storeFailures.increment()
+      noteFailure("what the cloud has confirmed can't be stored; it is told again later", error)
       return rollBack()
     }
   }
 
-  private func pay(_ name: String, of id: DeviceID) {
-    debts[id]?[name] = []
+  private func pay(_ parts: Debt.Parts, _ name: String, of id: DeviceID) {
+    debts[id]?[name].subtract(parts)
     if debts[id]?.isEmpty == true { debts[id] = nil }
     draft.owed.insert(.init(device: id, name: name))
   }

@@ -13,10 +13,17 @@ extension DeviceBook {
 
   func add(_ new: MembershipUpdate.Added) {
     if var device = devices[new.id] {
-      guard let attributes = new.attributes else { return }
-      for name in Set(device.attributes.keys).union(attributes.keys) { draft.attributes.insert(.init(device: new.id, name: name)) }
-      device.attributes = attributes
-      return put(device, at: new.id)
+      if let attributes = new.attributes {
+        for name in Set(device.attributes.keys).union(attributes.keys) { draft.attributes.insert(.init(device: new.id, name: name)) }
+        device.attributes = attributes
+      }
+      // The clouds of 2019 say here what they wish.
+      let now = Message.Header.now
+      let change = device.synchronise(new.twins, now: now)
+      put(device, at: new.id)
+      apply(change, device)
+      if !change.document.isEmpty { publishChange(new.id.text, device, change, eventID: MessageID.make(), now: now) }
+      return
     }
     var device = Device(id: new.id, name: new.name, description: new.description, state: new.state)
     device.attributes = new.attributes ?? [:]

@@ -39,7 +39,8 @@ extension DeviceBook {
     publish(topic, MessageText.base(eventID, now, [.init("twin", MessageText.properties(twins))]))
   }
 
-  /// - Parameter isFromMapper: What a mapper says of expected values is no wish but what it has seen of one, of an older one perhaps.
+  /// - Parameter isFromMapper: What a mapper says of expected values is no wish but what it has seen of the cloud's: of an older one perhaps, or
+  ///   of one in whose place somebody at the edge has put another.
   private func updateTwins(_ text: String, _ id: DeviceID?, _ payload: [UInt8], _ isFromMapper: Bool) {
     let topic = DeviceTopic.device(text, "twin/update/result")
     let now = Message.Header.now
@@ -50,7 +51,9 @@ extension DeviceBook {
       guard let id, var device = devices[id] else { throw .unknownDevice }
       if isFromMapper {
         for (index, property) in update.properties.enumerated() {
-          guard let desired = device.twins[property.name]?.desired, desired != property.patch?.expected else { continue }
+          guard let twin = device.twins[property.name], twin.desired != nil, twin.expected?.text != property.patch?.expected else {
+            continue
+          }
           update.properties[index].patch?.expected = nil
         }
       }
@@ -106,14 +109,14 @@ extension DeviceBook {
     if !change.document.isEmpty { publishChange(id.text, device, change, eventID: MessageID.make(), now: now) }
   }
 
-  private func apply(_ change: TwinChange, _ device: Device) {
+  func apply(_ change: TwinChange, _ device: Device) {
     if change.changed.isEmpty, change.owed.isEmpty { return }
     put(device, at: device.id)
     for name in change.changed { draft.twins.insert(.init(device: device.id, name: name)) }
     for (name, parts) in change.owed { owe(parts, name, of: device.id) }
   }
 
-  private func publishChange(_ text: String, _ device: Device, _ change: TwinChange, eventID: String, now: Int64) {
+  func publishChange(_ text: String, _ device: Device, _ change: TwinChange, eventID: String, now: Int64) {
     if !change.document.isEmpty {
       publish(
         DeviceTopic.device(text, "twin/update/document"),

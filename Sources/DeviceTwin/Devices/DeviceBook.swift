@@ -125,10 +125,14 @@ actor DeviceBook {
         all.changed.formUnion(outcome.changed)
       }
     } catch {
-      counters.storeFailures.increment()
-      logger.error("what a device said can't be stored", metadata: ["database": "\(path)", "error": "\(error)"])
+      noteFailure("what a device said can't be stored", error)
       return Outcome(publications: events.compactMap { failure($0, error) }, indebted: rollBack())
     }
+  }
+
+  func noteFailure(_ text: String, _ error: any Error) {
+    counters.storeFailures.increment()
+    logger.error("\(text)", metadata: ["database": "\(path)", "error": "\(error)"])
   }
 
   private func note(_ event: Event) {

@@ -55,6 +55,11 @@ struct ObjectFollower: Sendable {
     case ("devicemodel", .stored):
       guard let model = DeviceModelObject(change.object) else { return complain(change) }
       await mappers.put(model)
+      // Their properties' types.
+      let devices = await mappers.devices.values.filter { $0.model == model.id }
+      var events: [DeviceBook.Event] = []
+      for device in devices { events.append(await event(device)) }
+      if !events.isEmpty { await desk.take(events) }
     case ("devicemodel", .removed): await mappers.remove(model: "\(change.key.namespace)/\(change.key.name)")
     default: break
     }

@@ -19,7 +19,10 @@ struct DeviceStore {
       state TEXT NOT NULL);
     CREATE TABLE owed (deviceid TEXT NOT NULL, name TEXT NOT NULL, parts INTEGER NOT NULL, PRIMARY KEY (deviceid, name)) WITHOUT ROWID;
     """,
-    "ALTER TABLE device_twin ADD COLUMN assumed INTEGER NOT NULL DEFAULT 0",
+    """
+    ALTER TABLE device_twin ADD COLUMN assumed INTEGER NOT NULL DEFAULT 0;
+    UPDATE device_twin SET assumed = 1 WHERE desired IS NOT NULL AND actual_version IS NULL;
+    """,
   ])
 
   static let inheritedTables = ["device", "device_attr", "device_twin"]

@@ -21,16 +21,21 @@ extension Device {
     modelTypes = wishes.properties.compactMapValues(\.type)
     for (name, wish) in wishes.properties.sorted(by: { $0.key < $1.key }) {
       let twin = twins[name]
-      guard wish.desired != twin?.desired else { continue }
-      var new = twin ?? Twin(type: Twin.deletedType)
-      new.desired = wish.desired
-      if new.isDeleted {
-        new.type = wish.type ?? Twin.standardType
-        new.isTypeAssumed = true
+      if let twin, twin.isTypeAssumed, twin.isUntouchedByEdge, let type = wish.type, type != twin.type {
+        // The model came later than the wish, or has changed.
+        twins[name]?.type = type
+        change.changed.insert(name)
       }
+      guard wish.desired != twin?.desired else { continue }
+      var new = twins[name] ?? Twin(type: Twin.deletedType)
+      new.desired = wish.desired
       if let text = wish.desired {
+        if new.isDeleted {
+          new.type = wish.type ?? Twin.standardType
+          new.isTypeAssumed = true
+        }
         new.expected = Twin.Value(text: text, timestamp: now)
-        let cloud = max(version, (new.expectedVersion?.cloud ?? 0) + 1)
+        let cloud = max(version, (new.expectedVersion?.cloud ?? 0) &+ 1)
         new.expectedVersion = Twin.Version(cloud: cloud, edge: new.expectedVersion?.edge ?? 0)
         change.note(name, last: twin, current: new)
       } else {

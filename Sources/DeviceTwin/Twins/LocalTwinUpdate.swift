@@ -13,7 +13,7 @@ extension Device {
       case (nil, nil): throw .noTwinToDelete
       case (nil, let patch?): device.twins[name] = try Self.added(name, patch, modelTypes[name], now, &change)
       case (let twin?, nil): device.twins[name] = Self.deleted(name, twin, &change)
-      case (let twin?, let patch?): device.twins[name] = try Self.changed(name, twin, patch, now, &change)
+      case (let twin?, let patch?): device.twins[name] = try Self.changed(name, twin, patch, modelTypes[name], now, &change)
       }
     }
     self = device
@@ -51,8 +51,8 @@ extension Device {
     deleted.expected = nil
     deleted.actual = nil
     deleted.type = Twin.deletedType
-    deleted.expectedVersion?.edge += 1
-    deleted.actualVersion?.edge += 1
+    deleted.expectedVersion?.countEdge()
+    deleted.actualVersion?.countEdge()
     change.note(name, last: twin, current: nil)
     change.result[name] = .null
     change.owed[name] = [.expected, .actual, .definition]
@@ -60,8 +60,8 @@ extension Device {
   }
 
   /// A deleted twin comes back as what the message says it is, and what only the cloud has spoken of so far is what the edge first says it is.
-  private static func type(of twin: Twin, _ patch: TwinPatch) -> String {
-    if twin.isDeleted { return patch.type ?? Twin.standardType }
+  private static func type(of twin: Twin, _ patch: TwinPatch, _ modelType: String?) -> String {
+    if twin.isDeleted { return patch.type ?? assumed(modelType ?? Twin.standardType, patch) }
     guard twin.isTypeAssumed else { return twin.type }
     guard let type = patch.type else { return assumed(twin.type, patch) }
     return twin.isUntouchedByEdge ? type : twin.type
@@ -73,19 +73,20 @@ extension Device {
     return values.allSatisfy { (try? TwinRules.check($0, type: type)) != nil } ? type : Twin.standardType
   }
 
-  private static func changed(_ name: String, _ twin: Twin, _ patch: TwinPatch, _ now: Int64, _ change: inout TwinChange)
-    throws(Rejection) -> Twin
-  {
+  private static func changed(
+    _ name: String, _ twin: Twin, _ patch: TwinPatch, _ modelType: String?, _ now: Int64, _ change: inout TwinChange
+  ) throws(Rejection) -> Twin {
     var new = twin
     var parts: Debt.Parts = []
     var told: [JSONValue.Member] = []
-    let type = Self.type(of: twin, patch)
+    let type = Self.type(of: twin, patch, modelType)
     if let text = patch.expected {
       // Without an expected value there is nothing yet that a wrong one could take the place of, KubeEdge thinks.
       if twin.expected != nil { try TwinRules.check(text, type: type) }
       let value = Twin.Value(text: text, timestamp: now)
       new.expected = value
-      new.expectedVersion = Twin.Version(cloud: twin.expectedVersion?.cloud ?? 0, edge: (twin.expectedVersion?.edge ?? 0) + 1)
+      new.expectedVersion = twin.expectedVersion ?? Twin.Version()
+      new.expectedVersion?.countEdge()
       parts.insert(.expected)
       told.append(JSONValue.Member("expected", MessageText.value(value)))
     }
@@ -93,14 +94,15 @@ extension Device {
       try TwinRules.check(text, type: type)
       let value = Twin.Value(text: text, timestamp: now)
       new.actual = value
-      new.actualVersion = Twin.Version(cloud: twin.actualVersion?.cloud ?? 0, edge: (twin.actualVersion?.edge ?? 0) + 1)
+      new.actualVersion = twin.actualVersion ?? Twin.Version()
+      new.actualVersion?.countEdge()
       parts.insert(.actual)
       told.append(JSONValue.Member("actual", MessageText.value(value)))
     }
     let losesOptional = twin.optional && patch.optional == false
     if losesOptional { new.optional = false }
     new.type = type
-    if patch.type == type || twin.isDeleted { new.isTypeAssumed = false }
+    if patch.type == type { new.isTypeAssumed = false } else if twin.isDeleted { new.isTypeAssumed = modelType != nil }
     if !parts.isEmpty || losesOptional { told.append(JSONValue.Member("optional", .bool(new.optional))) }
     if !parts.isEmpty || twin.isDeleted { told.append(JSONValue.Member("metadata", MessageText.type(new.type))) }
     let namesAnotherType = patch.type.map { $0 != twin.type } ?? false

@@ -58,9 +58,9 @@ final class MessageQueue: Sendable {
   }
 
   /// The next message if one waits and `mayTake` says so; never waits itself.
-  func next(if mayTake: () -> Bool) -> Message? {
+  func next(if mayTake: (Message) -> Bool) -> Message? {
     let (message, putter) = state.withLock { state -> (Message?, CheckedContinuation<Void, Never>?) in
-      guard !state.messages.isEmpty, mayTake() else { return (nil, nil) }
+      guard let first = state.messages.first, mayTake(first) else { return (nil, nil) }
       return (state.messages.removeFirst(), state.putter.take())
     }
     putter?.resume()

@@ -12,9 +12,10 @@ final class Session: Sendable {
   /// EventBus keeps the rest.
   static let uploadCapacity = 1024
 
-  /// Messages that are given to the network together, at most.
+  /// Messages that are given to the network together, at most. It has the same time for all as for one: together they are no more than what
+  /// one alone may be.
   private static let batchCount = 64
-  private static let batchBytes = 128 << 10
+  private static let batchBytes = 16 << 10
 
   struct Settings: Sendable {
     var heartbeat: Duration
@@ -202,7 +203,9 @@ final class Session: Sendable {
     guard limits.count == 1 else { return [] }
     var followers: [Message] = []
     var size = message.content.count
-    while followers.count + 1 < Self.batchCount, size < Self.batchBytes, let next = queue.next(if: limits[0].turnIsNow) {
+    while followers.count + 1 < Self.batchCount,
+      let next = queue.next(if: { size + $0.content.count <= Self.batchBytes && limits[0].turnIsNow() })
+    {
       size += next.content.count
       followers.append(next)
     }

@@ -151,8 +151,9 @@ struct CloudInbox: Sendable {
       }
       guard let change = step.published else { continue }
       if change.kind == .removed, change.key.type == "pod", let uid = ObjectFacts(change.object)?.uid { await outbox.forget("pod/\(uid)") }
-      // Who watches pods compares UIDs himself: a removal may be about one that the store never had.
-      if outcome == .changed || change.kind == .removed { published.append(change) }
+      // Who watches pods compares UIDs himself: a removal may be about one that the store never had. Of others, one that came too late is none.
+      let isForWatchers = change.kind == .removed && (change.key.type == "pod" || outcome != .stale)
+      if outcome == .changed || isForWatchers { published.append(change) }
     }
     for change in published { await publisher.publish(change) }
   }
