@@ -46,7 +46,9 @@ public final class DeviceTwin: Module {
     let book = try DeviceBook(path: path, agentDatabase: agentDatabase, nodeName: nodeName, logger: logger)
     try await book.open()
     let http = HTTPClient()
-    let mappers = Mappers(client: MapperClient(http: http), mappers: try await book.mappers(), logger: logger)
+    let mappers = Mappers(
+      client: MapperClient(http: http), mappers: try await book.mappers(), told: try await book.told(),
+      remember: { await book.remember($0) }, logger: logger)
     let reporter = CloudReporter(book: book, channel: channel, logger: logger)
     let desk = DeviceDesk(book: book, reporter: reporter, channel: channel, window: window)
     window.open(desk, mappers)

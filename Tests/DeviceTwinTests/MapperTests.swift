@@ -293,21 +293,36 @@ import YAML
 
 /// What a mapper hears that registered before the agent knew its devices.
 @Suite struct NewcomerTests {
-  @Test func aMapperThatRegistersFirstHearsOfTheDevicesLater() async throws {
+  @Test func whatAMapperHasHeardIsKnownAfterARestart() async throws {
     let http = HTTPClient()
     let mapper = Mapper(
       name: "m", version: "1", apiVersion: "v1beta1", protocolName: "virtual", address: "/tmp/edgecore-no-such-mapper.sock", state: "")
-    let mappers = Mappers(client: MapperClient(http: http), mappers: [mapper], logger: Logger(label: "test"))
-    let device = try #require(DeviceObject(Array(ModuleFixture.device("t1", version: 1, desired: "auto").utf8)))
     let model = try #require(DeviceModelObject(Array(ModuleFixture.model.utf8)))
-    // One of an earlier life has heard already.
-    await mappers.begin([device], [model])
-    #expect(await mappers.waiting(for: "virtual") == [])
-    let given = await mappers.register(mapper, withData: true)
-    #expect(given.devices.map(\.name) == ["t1"])
-    await mappers.begin([device], [model])
-    #expect(await mappers.waiting(for: "virtual") == ["model default/thermo", "device default/t1"])
-    await mappers.stop()
+    func device(_ desired: String) throws -> DeviceObject {
+      try #require(DeviceObject(Array(ModuleFixture.device("t1", version: 1, desired: desired).utf8)))
+    }
+    let fixture = try await BookFixture.withDevice()
+    /// A life of the agent, in which no mapper answers: what it is to be told.
+    func life(_ devices: [DeviceObject], registersFirst: Bool = false, registers: Bool = false) async throws -> [String] {
+      let book = fixture.book
+      let mappers = Mappers(
+        client: MapperClient(http: http), mappers: [mapper], told: try await book.told(), remember: { await book.remember($0) },
+        logger: Logger(label: "test"))
+      if registersFirst { #expect(await mappers.register(mapper, withData: true).devices.isEmpty) }
+      await mappers.begin(devices, [model])
+      if registers { #expect(await mappers.register(mapper, withData: true).devices.map(\.name) == ["t1"]) }
+      let waiting = await mappers.waiting(for: "virtual")
+      await mappers.stop()
+      return waiting
+    }
+    // One that registers before the devices are known hears of them afterwards, also in a later life if it has to be.
+    #expect(try await life([device("auto")], registersFirst: true) == ["model default/thermo", "device default/t1"])
+    #expect(try await life([device("auto")]) == ["model default/thermo", "device default/t1"])
+    #expect(try await life([device("auto")], registers: true) == [])
+    #expect(try await life([device("auto")]) == [])
+    #expect(try await life([device("hand")]) == ["device default/t1"])
+    #expect(try await life([]) == ["device default/t1"])
+    #expect(try await fixture.reopened().told()["virtual"]?.marks.keys.sorted() == ["device default/t1", "model default/thermo"])
     await http.shutdown()
   }
 }

@@ -35,29 +35,51 @@ actor Mappers {
   private(set) var mappers: [String: Mapper] = [:]
   private(set) var devices: [DeviceID: DeviceObject] = [:]
   private(set) var models: [String: DeviceModelObject] = [:]
-  /// Protocols of mappers that registered since the agent started.
-  private var newcomers: Set<String> = []
+  /// By protocol: what the mapper has heard.
+  private var told: [String: ToldMapper]
   private var work: [String: Work] = [:]
   private var isStopped = false
   private let client: MapperClient
+  private let remember: @Sendable (ToldMapper.Change) async -> Void
   private let logger: Logger
 
-  init(client: MapperClient, mappers: [Mapper], logger: Logger) {
+  /// - Parameters:
+  ///   - mappers: that registered in earlier lives.
+  ///   - told: what they have heard, by protocol.
+  ///   - remember: keeps what they hear from now on.
+  init(
+    client: MapperClient, mappers: [Mapper], told: [String: ToldMapper], remember: @escaping @Sendable (ToldMapper.Change) async -> Void,
+    logger: Logger
+  ) {
     self.client = client
+    self.told = told
+    self.remember = remember
     self.logger = logger
     for mapper in mappers { self.mappers[mapper.protocolName] = mapper }
   }
 
   // MARK: Objects of the cloud
 
-  /// What the cloud has. Mappers that registered in an earlier life have heard of it; those that registered before this was known hear now.
+  /// What the cloud has. Mappers hear of what they haven't heard yet: those of an earlier life what has changed or gone meanwhile, those that
+  /// registered before this was known everything.
   func begin(_ devices: [DeviceObject], _ models: [DeviceModelObject]) {
     for device in devices { self.devices[device.id] = device }
     for model in models { self.models[model.id] = model }
-    for model in models where newcomers.contains(model.protocolName) {
-      tell(.putModel(DMIConversion.model(model), isNew: true), model.protocolName)
+    for (protocolName, told) in told where mappers[protocolName] != nil {
+      let known = Set(models.map { "model \($0.id)" } + devices.filter { $0.protocolName == protocolName }.map { "device \($0.id)" })
+      for subject in told.marks.keys.sorted() where !known.contains(subject) {
+        if let removal = MapperCall.removal(of: subject) { tell(removal, protocolName) }
+      }
     }
-    for device in devices where newcomers.contains(device.protocolName) { tellDevice(device, isNew: true) }
+    for model in models { tellIfNew(.putModel(DMIConversion.model(model), isNew: true), model.protocolName) }
+    for device in devices where mappers[device.protocolName] != nil {
+      if let converted = converted(device) { tellIfNew(.putDevice(converted, isNew: true), device.protocolName) }
+    }
+  }
+
+  private func tellIfNew(_ call: MapperCall, _ protocolName: String) {
+    let mark = told[protocolName]?.marks[call.subject]
+    if mark == nil || mark != call.mark { tell(mark == nil ? call : call.asChange, protocolName) }
   }
 
   func put(_ device: DeviceObject) {
@@ -117,9 +139,8 @@ actor Mappers {
   ///
   /// - Parameter withData: whether it is given everything in the answer; otherwise what it has still to be told stays.
   /// - Returns: what it is to be given: models and devices of its protocol.
-  func register(_ mapper: Mapper, withData: Bool) -> (models: [DMIDeviceModel], devices: [DMIDevice]) {
+  func register(_ mapper: Mapper, withData: Bool) async -> (models: [DMIDeviceModel], devices: [DMIDevice]) {
     let old = mappers.updateValue(mapper, forKey: mapper.protocolName)
-    newcomers.insert(mapper.protocolName)
     if old != mapper {
       logger.info(
         "mapper registered",
@@ -134,6 +155,11 @@ actor Mappers {
       given.devices.append(converted)
       if names.insert(model.id).inserted { given.models.append(DMIConversion.model(model)) }
     }
+    var told = ToldMapper()
+    let calls = given.models.map { MapperCall.putModel($0, isNew: true) } + given.devices.map { MapperCall.putDevice($0, isNew: true) }
+    for call in calls { told.marks[call.subject] = call.mark }
+    self.told[mapper.protocolName] = told
+    await remember(.everything(protocolName: mapper.protocolName, told))
     return given
   }
 
@@ -174,12 +200,12 @@ actor Mappers {
           if Task.isCancelled { return }
           backoff.reset()
           isAway = false
-          drop(call, protocolName)
+          await noteTold(call, protocolName)
         } catch let error as GRPCError where error.code != .unavailable && error.code != .deadlineExceeded && !Task.isCancelled {
           // It heard and said no: saying it again would not help.
           logger.warning(
             "a mapper refused a call", metadata: ["mapper": "\(mapper.name)", "about": "\(call.subject)", "error": "\(error)"])
-          drop(call, protocolName)
+          await noteTold(call, protocolName)
         } catch {
           if Task.isCancelled { return }
           // Once; it may be away for good.
@@ -193,9 +219,11 @@ actor Mappers {
     }
   }
 
-  private func drop(_ call: MapperCall, _ protocolName: String) {
-    guard let index = work[protocolName]?.calls.firstIndex(of: call) else { return }
-    work[protocolName]?.calls.remove(at: index)
+  /// The mapper has heard.
+  private func noteTold(_ call: MapperCall, _ protocolName: String) async {
+    if let index = work[protocolName]?.calls.firstIndex(of: call) { work[protocolName]?.calls.remove(at: index) }
+    told[protocolName, default: ToldMapper()].marks[call.subject] = call.mark
+    await remember(.call(protocolName: protocolName, subject: call.subject, mark: call.mark))
   }
 
   /// What a mapper has still to be told.

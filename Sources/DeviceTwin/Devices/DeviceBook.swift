@@ -230,4 +230,14 @@ actor DeviceBook {
 
   /// - Throws: `SQLiteError`.
   func keep(_ mapper: Mapper) throws { try store?.put(mapper) }
+
+  /// What mappers have been told, by protocol.
+  ///
+  /// - Throws: `SQLiteError`.
+  func told() throws -> [String: ToldMapper] { try store?.told() ?? [:] }
+
+  /// What can't be written is told again after a restart.
+  func remember(_ change: ToldMapper.Change) {
+    do { try store?.remember(change) } catch { noteFailure("what a mapper was told can't be stored", error) }
+  }
 }

@@ -3,7 +3,7 @@ import YAML
 
 /// The tables of devices: KubeEdge's, and what the cloud has still to be told. Belongs to one thread at a time.
 struct DeviceStore {
-  /// `desired`, `shown`, `assumed`, `object`, `mapper` and `owed` are ours.
+  /// `desired`, `shown`, `assumed`, `object`, `mapper`, `told` and `owed` are ours.
   static let migrations = Migrations([
     """
     CREATE TABLE device (id TEXT PRIMARY KEY, name TEXT, description TEXT, state TEXT, last_online TEXT, object INTEGER NOT NULL DEFAULT 0);
@@ -22,6 +22,7 @@ struct DeviceStore {
     """
     ALTER TABLE device_twin ADD COLUMN assumed INTEGER NOT NULL DEFAULT 0;
     UPDATE device_twin SET assumed = 1 WHERE desired IS NOT NULL AND actual_version IS NULL;
+    CREATE TABLE told (protocol TEXT NOT NULL, subject TEXT NOT NULL, mark INTEGER NOT NULL, PRIMARY KEY (protocol, subject)) WITHOUT ROWID;
     """,
   ])
 
@@ -88,7 +89,35 @@ struct DeviceStore {
     }
   }
 
+  /// By protocol.
+  func told() throws(SQLiteError) -> [String: ToldMapper] {
+    var told: [String: ToldMapper] = [:]
+    let rows = try connection.rows("SELECT protocol, subject, mark FROM told") { ($0.text(0), $0.text(1), $0.integer(2)) }
+    for (name, subject, mark) in rows { told[name, default: ToldMapper()].marks[subject] = UInt64(bitPattern: mark) }
+    return told
+  }
+
   // MARK: Writing
+
+  func remember(_ change: ToldMapper.Change) throws {
+    try connection.transaction {
+      switch change {
+      case .call(let name, let subject, let mark):
+        try put(mark, of: subject, by: name)
+      case .everything(let name, let told):
+        try connection.run("DELETE FROM told WHERE protocol = ?", .text(name))
+        for (subject, mark) in told.marks { try put(mark, of: subject, by: name) }
+      }
+    }
+  }
+
+  private func put(_ mark: UInt64?, of subject: String, by name: String) throws(SQLiteError) {
+    if let mark {
+      try connection.run("INSERT OR REPLACE INTO told VALUES (?, ?, ?)", .text(name), .text(subject), .integer(Int64(bitPattern: mark)))
+    } else {
+      try connection.run("DELETE FROM told WHERE protocol = ? AND subject = ?", .text(name), .text(subject))
+    }
+  }
 
   func put(_ mapper: Mapper) throws(SQLiteError) {
     try connection.run(
