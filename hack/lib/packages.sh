@@ -36,7 +36,10 @@ need_swift() {
 }
 
 # How programs are built for use: one small static binary each, functions that are the same only once in it.
-release_flags=(-c release --static-swift-stdlib -Xswiftc -Osize -Xswiftc -use-ld=lld -Xlinker --icf=all)
+release_flags=(
+  -c release --static-swift-stdlib -Xswiftc -Osize -Xswiftc -use-ld=lld -Xlinker --icf=all
+  -Xlinker --no-eh-frame-hdr -Xlinker -T -Xlinker "$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/no-unwind-tables.ld"
+)
 # Relocations in their short form, 2.5 MB less, where the system's loader knows it.
 if glibc=$(getconf GNU_LIBC_VERSION 2>/dev/null) && [ "$(printf '%s\nglibc 2.36\n' "$glibc" | sort -V | head -n 1)" = "glibc 2.36" ]; then
   release_flags+=(-Xlinker -z -Xlinker pack-relative-relocs)
