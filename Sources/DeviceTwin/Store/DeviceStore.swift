@@ -22,8 +22,8 @@ struct DeviceStore {
     """
     ALTER TABLE device_twin ADD COLUMN assumed INTEGER NOT NULL DEFAULT 0;
     UPDATE device_twin SET assumed = 1 WHERE desired IS NOT NULL AND actual_version IS NULL;
-    CREATE TABLE told (protocol TEXT NOT NULL, subject TEXT NOT NULL, mark INTEGER NOT NULL, PRIMARY KEY (protocol, subject)) WITHOUT ROWID;
     """,
+    "CREATE TABLE told (protocol TEXT NOT NULL, subject TEXT NOT NULL, mark INTEGER NOT NULL, PRIMARY KEY (protocol, subject)) WITHOUT ROWID",
   ])
 
   static let inheritedTables = ["device", "device_attr", "device_twin"]
