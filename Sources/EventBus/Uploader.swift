@@ -295,9 +295,11 @@ actor Uploader {
   /// What can't be taken from the disk isn't sent again for that.
   private func deleteSent() async {
     if undeleted.isEmpty { return }
+    let sent = undeleted
     do {
-      try await store.delete(Array(undeleted))
-      undeleted = []
+      try await store.delete(Array(sent))
+      // Others may have been sent meanwhile.
+      undeleted.subtract(sent)
     } catch {
       status.bursts.note("delete", "devices' messages that were sent can't be taken from the disk: \(error)")
     }
