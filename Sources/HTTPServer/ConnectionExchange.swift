@@ -1,15 +1,20 @@
 import NIOCore
 import NIOHTTP1
+import Synchronization
 
 /// The requests of one connection and their answers, one after the other.
 struct ConnectionExchange {
   let reader: PartReader
   let outbound: NIOAsyncChannelOutboundWriter<SentPart>
+  let settle: @Sendable () async throws -> Void
   let end: OneTimeEvent
   let peer: @Sendable () async throws -> ServerRequest.Peer
   let router: Router
   let bodies: BodyRoom
   let refuse: @Sendable (BodyRefusal, ServerRequest) -> ServerResponse
+
+  /// Bytes of a stream that may be written before their place in the channel is known.
+  private static let settledSize = 256 << 10
 
   private enum Outcome {
     case answer(ServerResponse)
@@ -85,9 +90,16 @@ struct ConnectionExchange {
     case .stream(let produce):
       if request.version == .http1_1 { head.headers.add(name: "Transfer-Encoding", value: "chunked") }
       try await outbound.write(.head(head))
-      let outbound = outbound
+      let (outbound, settle) = (outbound, settle)
+      let unsettled = Atomic(0)
       try await whilePeerStays(end) {
-        try await produce(ResponseWriter { try await outbound.write(.body($0)) })
+        try await produce(
+          ResponseWriter { buffer in
+            try await outbound.write(.body(buffer))
+            guard unsettled.add(buffer.readableBytes, ordering: .relaxed).newValue >= Self.settledSize else { return }
+            unsettled.store(0, ordering: .relaxed)
+            try await settle()
+          })
         try await outbound.write(.end)
       }
     }

@@ -131,7 +131,8 @@ public struct HTTPServer: Sendable {
     do {
       try await connection.use { inbound, outbound in
         let exchange = ConnectionExchange(
-          reader: PartReader(inbound), outbound: outbound, end: connection.events.inputEnd, peer: connection.peer, router: router,
+          reader: PartReader(inbound), outbound: outbound, settle: connection.settle, end: connection.events.inputEnd,
+          peer: connection.peer, router: router,
           bodies: bodies, refuse: refuse)
         try await exchange.run()
         await connection.events.drain(outbound, atMost: limits.requestTimeout)
@@ -204,6 +205,10 @@ final class Connection: Sendable {
     peer.certificate = try await channel.channel.nioSSL_peerCertificate().flatMapThrowing { try $0?.toDERBytes() }.get()
     return peer
   }
+
+  /// Returns when the channel's loop has got round to all that was written: only then whoever writes knows whether the peer takes it. On a busy
+  /// machine a quick writer could pile up any amount before.
+  @Sendable func settle() async throws { try await channel.channel.eventLoop.submit {}.get() }
 
   /// Runs `body` and closes the connection.
   func use(
