@@ -16,7 +16,6 @@ struct InjectedObject: Sendable {
   /// - Throws: `ServerError` 400 if it is no such object.
   init(_ body: [UInt8], _ kind: Kind, _ operation: Message.Operation, nodeName: String) throws(ServerError) {
     var object = try Self.json(body)
-    guard object.object != nil else { throw .badRequest("the body is no JSON object") }
     if let other = object["kind"]?.string, other != kind.rawValue {
       throw .badRequest("the body is a \(other); here belongs a \(kind.rawValue)")
     }
@@ -42,11 +41,14 @@ struct InjectedObject: Sendable {
 
   /// - Throws: `ServerError` 400.
   static func json(_ body: [UInt8]) throws(ServerError) -> JSONValue {
+    let value: JSONValue
     do {
-      return try JSONValue(json: body)
+      value = try JSONValue(json: body)
     } catch {
       throw .badRequest("the body is no JSON: \(error)")
     }
+    guard value.object != nil else { throw .badRequest("the body is no JSON object") }
+    return value
   }
 
   /// As the cloud's message would be.
@@ -59,10 +61,8 @@ struct InjectedObject: Sendable {
 
   /// Made of the name, in the shape of a UUID.
   private static func uid(of key: ObjectKey) -> String {
-    // FNV-1a, twice with different beginnings.
-    let halves = [0xCBF2_9CE4_8422_2325, 0x8422_2325_CBF2_9CE4].map { (start: UInt64) in
-      key.resource.utf8.reduce(start) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
-    }
+    // Twice, with different beginnings.
+    let halves = [StableHash.start, 0x8422_2325_CBF2_9CE4].map { StableHash.value(of: key.resource.utf8, from: $0) }
     let digits = halves.map { half in
       let text = String(half, radix: 16)
       return String(repeating: "0", count: 16 - text.utf8.count) + text

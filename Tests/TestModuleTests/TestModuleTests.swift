@@ -124,6 +124,7 @@ import YAML
         ("POST", "/pods", "{}", 400, "metadata.name is missing"),
         ("POST", "/pods", #"{"kind":"Secret","metadata":{"name":"a"}}"#, 400, "a Secret; here belongs a Pod"),
         ("PUT", "/configmap", #"{"metadata":{"name":"a/b"}}"#, 400, "slash"), ("POST", "/devices", "{", 400, "no JSON"),
+        ("POST", "/devices", "[]", 400, "no JSON object"),
         ("POST", "/nodes", "{}", 404, "/nodes"), ("GET", "/", "", 404, "/"),
         ("PATCH", "/pods", "{}", 405, "allowed: GET, POST, PUT, DELETE"),
         ("GET", "/secret", "", 405, "allowed: POST, PUT, DELETE"), ("GET", "/pods", "", 503, "the node's API is off"),

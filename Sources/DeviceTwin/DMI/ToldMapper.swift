@@ -1,3 +1,4 @@
+import Core
 import DMI
 import SwiftProtobuf
 
@@ -25,12 +26,11 @@ extension MapperCall {
     }
   }
 
-  /// The same in every process, unlike Swift's own hashes: FNV-1a of the message.
   private static func mark(_ message: some SwiftProtobuf.Message) -> UInt64 {
     var options = BinaryEncodingOptions()
     options.useDeterministicOrdering = true
     let bytes: [UInt8] = (try? message.serializedBytes(options: options)) ?? []
-    return bytes.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+    return StableHash.value(of: bytes)
   }
 
   /// The same about something that the mapper knows.
