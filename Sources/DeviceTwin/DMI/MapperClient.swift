@@ -13,12 +13,15 @@ enum MapperCall: Sendable, Hashable {
   /// Calls about the same thing: only the newest counts.
   var subject: String {
     switch self {
-    case .putModel(let model, _): "model \(model.namespace)/\(model.name)"
-    case .removeModel(let namespace, let name): "model \(namespace)/\(name)"
-    case .putDevice(let device, _): "device \(device.namespace)/\(device.name)"
-    case .removeDevice(let namespace, let name): "device \(namespace)/\(name)"
+    case .putModel(let model, _): Self.subject(model: "\(model.namespace)/\(model.name)")
+    case .removeModel(let namespace, let name): Self.subject(model: "\(namespace)/\(name)")
+    case .putDevice(let device, _): Self.subject(device: DeviceID(namespace: device.namespace, name: device.name))
+    case .removeDevice(let namespace, let name): Self.subject(device: DeviceID(namespace: namespace, name: name))
     }
   }
+
+  static func subject(model id: String) -> String { "model \(id)" }
+  static func subject(device id: DeviceID) -> String { "device \(id)" }
 }
 
 /// Calls to a mapper's socket.

@@ -66,7 +66,9 @@ actor Mappers {
     for device in devices { self.devices[device.id] = device }
     for model in models { self.models[model.id] = model }
     for (protocolName, told) in told where mappers[protocolName] != nil {
-      let known = Set(models.map { "model \($0.id)" } + devices.filter { $0.protocolName == protocolName }.map { "device \($0.id)" })
+      let known = Set(
+        models.map { MapperCall.subject(model: $0.id) }
+          + devices.filter { $0.protocolName == protocolName }.map { MapperCall.subject(device: $0.id) })
       for subject in told.marks.keys.sorted() where !known.contains(subject) {
         if let removal = MapperCall.removal(of: subject) { tell(removal, protocolName) }
       }

@@ -55,7 +55,6 @@ struct Twin: Sendable, Hashable {
   /// Whether the cloud has confirmed a report of it. It makes a property's entry with the first report and fills it with the second, so what
   /// is told for the first time is told twice.
   var isShown = false
-
   /// Whether the type is only the DeviceModel's: nobody at the edge has named one, and a value without it makes it a text.
   var isTypeAssumed = false
 

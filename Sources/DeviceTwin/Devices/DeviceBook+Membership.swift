@@ -20,7 +20,7 @@ extension DeviceBook {
       // The clouds of 2019 say here what they wish.
       let now = Message.Header.now
       let change = device.synchronise(new.twins, now: now)
-      put(device, at: new.id)
+      if device != devices[new.id] { put(device, at: new.id) }
       apply(change, device)
       if !change.document.isEmpty { publishChange(new.id.text, device, change, eventID: MessageID.make(), now: now) }
       return

@@ -103,7 +103,8 @@ extension DeviceBook {
       device.hasObject = true
       draft.rows.insert(id)
     }
-    put(device, at: id)
+    // Nothing new is no change: nobody who watches is woken for it.
+    if device != devices[id] { put(device, at: id) }
     if change.changed.isEmpty { return }
     apply(change, device)
     if !change.document.isEmpty { publishChange(id.text, device, change, eventID: MessageID.make(), now: now) }

@@ -11,13 +11,12 @@ struct Delivery: Sendable {
   ///
   /// - Parameter answers: whether an id is that of a request that waits for its answer from this connection.
   func deliver(_ bytes: [UInt8], answers: (String) -> Bool) async {
-    var message: Message
+    let message: Message
     do throws(MessageError) {
-      message = try WireText.message(bytes)
+      message = try WireText.message(bytes).withoutSync
     } catch {
       return status.noteRejected(kind: Self.kind(error), logger: logger)
     }
-    if message.header.sync { message.header.sync = false }
     if !message.parentID.isEmpty, answers(message.parentID), channel.respond(with: message) { return }
     do {
       switch message.route.group {
